@@ -1,0 +1,84 @@
+/**
+ * Every bound of the system, by name, with the relations between them asserted at
+ * load. Sizes are in bytes and times in milliseconds unless the name says otherwise.
+ */
+const KiB = 1024
+const MiB = 1024 * KiB
+
+export const limits = {
+  /** A weight record is stored and sent in chunks of this size. */
+  chunkBytes: 4 * MiB,
+  /** Tensors inside a record start at multiples of this. */
+  recordAlignment: 64,
+  /** A record's header (JSON) may not be longer. */
+  recordHeaderBytes: 256 * KiB,
+
+  /** GGUF: keys, tensors, dimensions, one string, and one array's length. */
+  ggufKeys: 65_536,
+  ggufTensors: 65_536,
+  ggufDimensions: 4,
+  ggufStringBytes: 16 * MiB,
+  ggufArrayLength: 4_000_000,
+  /** GGUF: all metadata together. */
+  ggufHeaderBytes: 256 * MiB,
+
+  /** Shapes that a model file may declare. */
+  modelLayers: 512,
+  modelHidden: 65_536,
+  modelVocab: 1_048_576,
+  modelContext: 16_777_216,
+
+  /** Rows of a prompt that one visit computes at most. */
+  chunkRows: 128,
+  /** Segments (sequences) in one visit at most. */
+  segments: 8,
+  /** Rows in one visit at most, all segments together. */
+  visitRows: 512,
+  /** Sequences that a ring holds at once. */
+  sequences: 256,
+
+  /** A chat template runs in a worker and is stopped after this time. */
+  templateMs: 2_000,
+  templateOutputBytes: 4 * MiB,
+  /** A user's text, and stop strings. */
+  promptBytes: 4 * MiB,
+  stopStrings: 16,
+  stopStringBytes: 1_024,
+
+  /** Data plane: one frame's header and body. */
+  frameHeaderBytes: 64 * KiB,
+  frameBodyBytes: 64 * MiB,
+  /** Frames that a node queues at most before it stops reading. */
+  queueFrames: 64,
+  /** Frames in flight in the whole ring; below every queue, so a cycle cannot block. */
+  framesInFlight: 48,
+
+  /** Control plane: one MQTT payload. */
+  controlBytes: 1 * MiB,
+  /** A probe of a link: sent this often, and the link is lost after this silence. */
+  probeEveryMs: 500,
+  linkSilenceMs: 2_000,
+  /** A node is told lost to waiting requests within this time. */
+  lossMs: 5_000,
+} as const
+
+const assertRelation = (holds: boolean, what: string): void => {
+  if (!holds) throw new Error(`limits: ${what}`)
+}
+
+assertRelation(
+  limits.framesInFlight < limits.queueFrames,
+  'framesInFlight must stay below queueFrames',
+)
+assertRelation(limits.chunkRows <= limits.visitRows, 'a chunk must fit into a visit')
+assertRelation(limits.segments <= limits.visitRows, 'a visit has a row for each segment')
+assertRelation(
+  limits.visitRows * 4 * limits.modelHidden >= limits.frameBodyBytes,
+  'frameBodyBytes bounds a visit of the widest model',
+)
+assertRelation(
+  limits.probeEveryMs * 3 <= limits.linkSilenceMs,
+  'a link is lost after three probes, not one',
+)
+assertRelation(limits.linkSilenceMs * 2 < limits.lossMs, 'a loss is told in time')
+assertRelation(limits.chunkBytes < limits.frameBodyBytes, 'a chunk fits into a frame')

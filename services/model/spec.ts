@@ -1,0 +1,85 @@
+/** What a model is: its shapes and constants, and the manifest under which it is stored. */
+
+/**
+ * A decoder-only model's shapes and constants. All counts are in elements.
+ * Names are the field's; a GGUF file has them as `llama.*` keys.
+ */
+export type ModelSpec = {
+  /** The family, as `general.architecture` names it. */
+  family: string
+  layers: number
+  /** Width of the residual stream. */
+  hidden: number
+  /** Query heads. */
+  heads: number
+  /** Key and value heads (grouped-query attention when fewer than `heads`). */
+  kvHeads: number
+  headDim: number
+  feedForward: number
+  vocab: number
+  /** Positions that the model was made for. */
+  context: number
+  /** Epsilon of the RMS norms. */
+  normEpsilon: number
+  rope: RopeSpec
+  /** Whether the head shares the embedding's matrix. */
+  tiedHead: boolean
+}
+
+/** Rotary position embedding: `angle(position, i) = position · theta^(−2i/dim) / factors[i]`. */
+export type RopeSpec = {
+  theta: number
+  /** Dimensions of a head that are rotated (even). */
+  dim: number
+  /** Pairs are neighbours (GGUF `llama`) or halves (safetensors). */
+  interleaved: boolean
+  /** Divisors of the frequencies, `dim / 2` of them (Llama 3's scaling); absent: all 1. */
+  factors?: number[]
+}
+
+/** What a record holds. */
+export type RecordKind = 'embedding' | 'layer' | 'head'
+
+/** A reference to one weight record; its content is addressed by its hash. */
+export type RecordRef = {
+  kind: RecordKind
+  /** For `layer`: its index from 0. */
+  layer?: number
+  /** SHA-256 of the whole record, in hex. */
+  sha256: string
+  bytes: number
+  /** Bytes that the tensors take at run time in 4- or 8-bit blocks (exact forms). */
+  runtimeBytes: number
+}
+
+/** What the tokenizer and the chat template need, in the form their libraries read. */
+export type TextSpec = {
+  /** `tokenizer.json` of `@huggingface/tokenizers`. */
+  tokenizer: unknown
+  /** `tokenizer_config.json` of the same. */
+  tokenizerConfig: unknown
+  /** Jinja source; absent where the file has none. */
+  chatTemplate?: string
+  bosToken?: string
+  eosToken?: string
+  /** Tokens that end an answer. */
+  endIds: number[]
+  /** Whether a plain prompt starts with the beginning-of-text token. */
+  addBos: boolean
+  bosId?: number
+}
+
+/** A model as it is stored: everything but the weights, and where those are. */
+export type Manifest = {
+  /** The name by which a person calls it. */
+  name: string
+  spec: ModelSpec
+  text: TextSpec
+  records: RecordRef[]
+  /** Where it came from: a file's name and its SHA-256 if it was computed. */
+  source: { file: string; sha256?: string; bytes: number }
+  /** Parameters, counted from the tensors' shapes. */
+  parameters: number
+  /** Tensor types and how many of each. */
+  types: Record<string, number>
+}

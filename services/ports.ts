@@ -1,0 +1,178 @@
+/**
+ * What the pure core asks of the world, as types only. `io/` implements them; the
+ * simulation in `test/sim` does too.
+ */
+import type { Manifest } from './model/spec.ts'
+
+/** Time that never jumps: milliseconds since an arbitrary moment. */
+export interface Clock {
+  now(): number
+  /** Calls back once after `ms`; the returned function cancels it. */
+  after(ms: number, callback: () => void): () => void
+}
+
+/** Unpredictable numbers. */
+export interface Random {
+  /** An integer from 0 to 2^32 − 1. */
+  uint32(): number
+}
+
+/** How far a long step is. */
+export type Progress = {
+  /** What is being done, in a word or two. */
+  step: string
+  done: number
+  total: number
+  unit: 'bytes' | 'layers' | 'rows' | 'steps'
+}
+export type OnProgress = (progress: Progress) => void
+
+/** A record that is being written, chunk by chunk, in order. */
+export interface RecordWriter {
+  /** Appends bytes of any length; the store cuts them into its chunks. */
+  write(bytes: Uint8Array): Promise<void>
+  /** Seals the record. @returns its SHA-256 in hex and its length */
+  finish(): Promise<{ sha256: string; bytes: number }>
+  /** Drops what was written. */
+  abort(): Promise<void>
+}
+
+/** A record that is being fetched from a peer, in chunks of `limits.chunkBytes`. */
+export type PartialRecord = { sha256: string; bytes: number; have: number[] }
+
+/**
+ * Models, weight records and configuration on disk. Every call runs in the store's own
+ * thread. Errors: `disk-full`, `store`, `not-found`, `bad-file` (a hash does not match).
+ */
+export interface Store {
+  /** Starts a record whose hash is not yet known (import). */
+  createRecord(): Promise<RecordWriter>
+  /** Starts or resumes a record whose hash is known (transfer). */
+  openRecord(sha256: string, bytes: number): Promise<PartialRecord>
+  /** Stores one chunk after checking its own hash (SHA-256, hex). */
+  putChunk(sha256: string, index: number, data: Uint8Array, chunkSha256: string): Promise<void>
+  /** Checks the whole record against its address and seals it. */
+  sealRecord(sha256: string): Promise<void>
+  /** One chunk and its hash, for a peer. */
+  getChunk(sha256: string, index: number): Promise<{ data: Uint8Array; sha256: string }>
+  /** Bytes of a sealed record, from `offset`. */
+  readRecord(sha256: string, offset: number, length: number): Promise<Uint8Array>
+  /** Which of these records are here, sealed. */
+  hasRecords(sha256: readonly string[]): Promise<Set<string>>
+
+  putModel(manifest: Manifest): Promise<void>
+  getModel(name: string): Promise<Manifest | undefined>
+  listModels(): Promise<Manifest[]>
+  /** Removes the model and the records that no other model uses. @returns bytes freed */
+  removeModel(name: string): Promise<number>
+
+  getConfig(key: string): Promise<string | undefined>
+  /** Written with full synchronization: identity and epochs survive a power cut. */
+  setConfig(key: string, value: string): Promise<void>
+  close(): Promise<void>
+}
+
+/** A part of a visit: consecutive rows of one sequence. */
+export type Segment = {
+  /** The sequence's number, given by the starter; unique in the ring's life. */
+  sequence: number
+  /** Stale speculation is told by it; 0 without speculation. */
+  branch: number
+  /** Position of the first row in the sequence. */
+  position: number
+  rows: number
+  /** How many of the last rows go to the head (0 within a prompt). */
+  wanted: number
+}
+
+/** A change of KV state; it travels in the same ordered stream as the rows. */
+export type KvOperation =
+  | { kind: 'open'; sequence: number }
+  /** Keeps the first `length` positions. */
+  | { kind: 'truncate'; sequence: number; length: number }
+  /** Copies the first `length` positions of `from` into `sequence` (a shared prefix). */
+  | { kind: 'copy'; sequence: number; from: number; length: number }
+  | { kind: 'close'; sequence: number }
+
+/** How the engine multiplies: fp32 activations, or 8-bit activations. */
+export type Arithmetic = 'exact' | 'fast'
+
+/** Sampling parameters; see `model/sampler`. */
+export type SamplingParameters = {
+  /** 0: greedy. */
+  temperature: number
+  /** 0: off. */
+  topK: number
+  /** 1: off. */
+  topP: number
+  /** 0: off. */
+  minP: number
+  /** 1: off. */
+  repetitionPenalty: number
+  /** 0: off. */
+  presencePenalty: number
+  /** 0: off. */
+  frequencyPenalty: number
+  /** Tokens of history that the penalties look at. */
+  penaltyWindow: number
+  seed: number
+}
+
+/** What is to be done with one wanted row at the head. */
+export type HeadRequest =
+  | { kind: 'sample'; parameters: SamplingParameters; step: number; history: readonly number[] }
+  /** Log-probabilities at these ids, for comparing with a reference. */
+  | { kind: 'score'; ids: readonly number[] }
+
+/** What the head answers for one row. */
+export type HeadResult = {
+  token: number
+  /** For `score`: natural-log probabilities at the ids asked for. */
+  logprobs?: number[]
+}
+
+/** Which part of a model an engine computes. */
+export type EngineAssignment = {
+  manifest: Manifest
+  /** Layers `first` to `end − 1`. */
+  first: number
+  end: number
+  /** Whether it also embeds, and normalizes, projects and samples: the starter's part. */
+  ends: boolean
+  arithmetic: Arithmetic
+  /** Positions that a sequence may reach. */
+  context: number
+}
+
+/**
+ * Computes layers. One call at a time is computed, in the order of the calls.
+ * Activations are row-major `[rows, hidden]` float32.
+ */
+export interface Engine {
+  /** Loads what is missing, drops what is no longer wanted. */
+  load(assignment: EngineAssignment, onProgress?: OnProgress): Promise<EngineReport>
+  /** Rows of the embedding. */
+  embed(ids: Int32Array): Promise<Float32Array>
+  /** Applies changes of KV state. */
+  kv(operations: readonly KvOperation[]): Promise<void>
+  /**
+   * Runs the layers over the segments' rows, in order, and stores their KV rows.
+   * @param x `[sum of rows, hidden]`; handed over: not to be used by the caller afterwards
+   * @param wantedOnly return only the rows wanted (the ring's last stage)
+   * @returns `[rows or rows wanted, hidden]`
+   */
+  run(segments: readonly Segment[], x: Float32Array, wantedOnly: boolean): Promise<Float32Array>
+  /** Normalizes, projects and samples: one request a row of `x`. */
+  head(x: Float32Array, requests: readonly HeadRequest[]): Promise<HeadResult[]>
+  close(): Promise<void>
+}
+
+/** What loading came to. */
+export type EngineReport = {
+  /** Layers loaded now. */
+  layers: number
+  /** Which form each bit width runs in on this CPU. */
+  forms: Record<string, string>
+  /** Bytes of weights loaded. */
+  weightBytes: number
+}
