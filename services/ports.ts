@@ -176,3 +176,36 @@ export type EngineReport = {
   /** Bytes of weights loaded. */
   weightBytes: number
 }
+
+/** How a link or the bus stands. */
+export type Connection = { up: true } | { up: false; reason: string }
+
+/** The control plane: a broker's topics. Nothing here needs more than MQTT 3.1.1. */
+export interface Bus {
+  /**
+   * Publishes UTF-8 JSON. Retained and QoS 1 messages wait for the broker when it is away;
+   * QoS 0 messages are dropped then.
+   */
+  publish(topic: string, payload: string, options: PublishOptions): void
+  /** Receives what matches the filter, now and after every reconnect. */
+  subscribe(filter: string, handler: (message: BusMessage) => void): void
+  /** Called at every change; retained state is published again at each `up`. */
+  onConnection(handler: (connection: Connection) => void): void
+  close(): Promise<void>
+}
+
+export type PublishOptions = {
+  retain: boolean
+  qos: 0 | 1
+  /** MQTT 5 only: mirrored from the request that is answered. */
+  correlation?: Uint8Array
+}
+
+export type BusMessage = {
+  topic: string
+  payload: Uint8Array
+  retained: boolean
+  /** MQTT 5 only. */
+  responseTopic?: string
+  correlation?: Uint8Array
+}
