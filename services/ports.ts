@@ -2,7 +2,10 @@
  * What the pure core asks of the world, as types only. `io/` implements them; the
  * simulation in `test/sim` does too.
  */
+import type { SamplingParameters } from './model/sampler.ts'
 import type { Manifest } from './model/spec.ts'
+
+export type { SamplingParameters }
 
 /** Time that never jumps: milliseconds since an arbitrary moment. */
 export interface Clock {
@@ -96,27 +99,6 @@ export type KvOperation =
 
 /** How the engine multiplies: fp32 activations, or 8-bit activations. */
 export type Arithmetic = 'exact' | 'fast'
-
-/** Sampling parameters; see `model/sampler`. */
-export type SamplingParameters = {
-  /** 0: greedy. */
-  temperature: number
-  /** 0: off. */
-  topK: number
-  /** 1: off. */
-  topP: number
-  /** 0: off. */
-  minP: number
-  /** 1: off. */
-  repetitionPenalty: number
-  /** 0: off. */
-  presencePenalty: number
-  /** 0: off. */
-  frequencyPenalty: number
-  /** Tokens of history that the penalties look at. */
-  penaltyWindow: number
-  seed: number
-}
 
 /** What is to be done with one wanted row at the head. */
 export type HeadRequest =
