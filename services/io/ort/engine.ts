@@ -10,11 +10,9 @@ import type {
   Engine,
   EngineAssignment,
   EngineReport,
-  HeadRequest,
-  HeadResult,
-  KvOperation,
+  Job,
+  JobOutput,
   OnProgress,
-  Segment,
 } from '../../ports.ts'
 import { Embedding, Head } from './ends.ts'
 import { Layers, type OpenLayer, openLayer } from './layers.ts'
@@ -108,20 +106,13 @@ export class OrtEngine implements Engine {
     return head.runtimeBytes + (spec.tiedHead ? embedding.runtimeBytes : 0)
   }
 
-  async embed(ids: Int32Array): Promise<Float32Array> {
-    return this.#need('embedding').rows(ids)
-  }
-
-  async kv(operations: readonly KvOperation[]): Promise<void> {
-    this.#need('layers').kv(operations)
-  }
-
-  run(segments: readonly Segment[], x: Float32Array, wantedOnly: boolean): Promise<Float32Array> {
-    return this.#need('layers').run(segments, x, wantedOnly)
-  }
-
-  head(x: Float32Array, requests: readonly HeadRequest[]): Promise<HeadResult[]> {
-    return this.#need('head').run(x, requests)
+  async run(job: Job): Promise<JobOutput> {
+    const layers = this.#need('layers')
+    layers.kv(job.operations)
+    let x =
+      job.input instanceof Int32Array ? this.#need('embedding').rows(job.input) : job.input
+    if (job.segments.length > 0) x = await layers.run(job.segments, x, job.output === 'wanted')
+    return job.head ? { results: await this.#need('head').run(x, job.head) } : { x }
   }
 
   async close(): Promise<void> {
