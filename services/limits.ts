@@ -48,6 +48,17 @@ export const limits = {
   /** Data plane: one frame's header and body. */
   frameHeaderBytes: 64 * KiB,
   frameBodyBytes: 64 * MiB,
+  /** A frame's body of JSON (a prompt's tokens), and those of a handshake. */
+  frameJsonBytes: 4 * MiB,
+  helloBytes: 16 * KiB,
+  /** KV operations in one visit at most. */
+  operations: 1_024,
+  /** A prompt's tokens; reference steps that a request may be scored on, and ids a step. */
+  promptTokens: 262_144,
+  scoreSteps: 4_096,
+  scoreIds: 256,
+  /** Addresses that a node may announce. */
+  addresses: 32,
   /** Frames that a node queues at most before it stops reading. */
   queueFrames: 64,
   /** Frames in flight in the whole ring; below every queue, so a cycle cannot block. */

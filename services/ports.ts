@@ -3,6 +3,9 @@
  * simulation in `test/sim` does too.
  */
 import type { Manifest } from './model/spec.ts'
+import type { KvOperation, Segment } from './wire/frame.ts'
+
+export type { KvOperation, Segment } from './wire/frame.ts'
 
 /** Time that never jumps: milliseconds since an arbitrary moment. */
 export interface Clock {
@@ -71,28 +74,6 @@ export interface Store {
   setConfig(key: string, value: string): Promise<void>
   close(): Promise<void>
 }
-
-/** A part of a visit: consecutive rows of one sequence. */
-export type Segment = {
-  /** The sequence's number, given by the starter; unique in the ring's life. */
-  sequence: number
-  /** Stale speculation is told by it; 0 without speculation. */
-  branch: number
-  /** Position of the first row in the sequence. */
-  position: number
-  rows: number
-  /** How many of the last rows go to the head (0 within a prompt). */
-  wanted: number
-}
-
-/** A change of KV state; it travels in the same ordered stream as the rows. */
-export type KvOperation =
-  | { kind: 'open'; sequence: number }
-  /** Keeps the first `length` positions. */
-  | { kind: 'truncate'; sequence: number; length: number }
-  /** Copies the first `length` positions of `from` into `sequence` (a shared prefix). */
-  | { kind: 'copy'; sequence: number; from: number; length: number }
-  | { kind: 'close'; sequence: number }
 
 /** How the engine multiplies: fp32 activations, or 8-bit activations. */
 export type Arithmetic = 'exact' | 'fast'
