@@ -64,6 +64,11 @@ export const limits = {
   /** Frames in flight in the whole ring; below every queue, so a cycle cannot block. */
   framesInFlight: 48,
 
+  /** A model's manifest as JSON, with its tokenizer. */
+  manifestBytes: 64 * MiB,
+  /** Turns of one conversation. */
+  chatMessages: 4_096,
+
   /** Control plane: one MQTT payload. */
   controlBytes: 1 * MiB,
   /** A probe of a link: sent this often, and the link is lost after this silence. */
