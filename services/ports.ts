@@ -4,10 +4,11 @@
  */
 import type { SamplingParameters } from './model/sampler.ts'
 import type { Manifest } from './model/spec.ts'
-import type { KvOperation, Segment } from './wire/frame.ts'
+import type { Frame, KvOperation, PlainDraft, Segment, VisitFrame } from './wire/frame.ts'
+import type { Hello, Purpose } from './wire/hello.ts'
+import type { Peer } from './wire/values.ts'
 
 export type { KvOperation, Segment } from './wire/frame.ts'
-
 export type { SamplingParameters }
 
 /** Time that never jumps: milliseconds since an arbitrary moment. */
@@ -183,4 +184,52 @@ export type BusMessage = {
   /** MQTT 5 only. */
   responseTopic?: string
   correlation?: Uint8Array
+}
+
+/** A link to another node that has been up; `key` is never used again. */
+export type Link = {
+  key: number
+  /** Id of the node at the other end. */
+  peer: string
+  purpose: Purpose
+  /** Whether this node dialed; a `ring` link that was dialed leads to the next stage. */
+  dialed: boolean
+}
+
+/** What happens to links. Events of one link come in order: `up`, frames, `down`. */
+export type LinkEvent =
+  /** The neighbour answered a probe: frames go both ways. */
+  | { kind: 'up'; link: Link }
+  | { kind: 'frame'; link: Link; frame: Frame }
+  | { kind: 'down'; link: Link; reason: string }
+  /** A target of `keep` is announced but cannot be reached; a sentence with address and port. */
+  | { kind: 'unreachable'; peer: string; purpose: Purpose; reason: string }
+
+/** Why a peer that says hello is not taken. */
+export type Refusal = { code: 'epoch' | 'node' | 'busy' | 'purpose'; reason: string }
+
+/**
+ * Links to other nodes. Nothing is called back from within a call: events come later.
+ */
+export interface Links {
+  /** The one receiver of all events. */
+  onEvent(handler: (event: LinkEvent) => void): void
+  /**
+   * Asked about a peer that speaks our version and is of our cluster: undefined takes it.
+   * Without it every such peer is taken.
+   */
+  onHello(admit: (hello: Hello) => Refusal | undefined): void
+  /** The epoch that our hellos and welcomes state from now on. */
+  setEpoch(epoch: number): void
+  /** Keeps a link to this peer until `drop`, dialing every address again and again. */
+  keep(peer: Peer, purpose: Purpose): void
+  /** No longer keeps it, and closes it and every other link to this peer for this purpose. */
+  drop(peer: string, purpose: Purpose): void
+  /**
+   * Sends a frame. Its body must not change afterwards.
+   * @returns false when the link is down or its queue is full: the frame was not taken
+   */
+  send(link: Link, frame: VisitFrame | PlainDraft): boolean
+  /** Stops or resumes reading from a link, when its receiver's own queue is full. */
+  pause(link: Link, paused: boolean): void
 }

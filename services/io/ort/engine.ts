@@ -109,8 +109,7 @@ export class OrtEngine implements Engine {
   async run(job: Job): Promise<JobOutput> {
     const layers = this.#need('layers')
     layers.kv(job.operations)
-    let x =
-      job.input instanceof Int32Array ? this.#need('embedding').rows(job.input) : job.input
+    let x = job.input instanceof Int32Array ? this.#need('embedding').rows(job.input) : job.input
     if (job.segments.length > 0) x = await layers.run(job.segments, x, job.output === 'wanted')
     return job.head ? { results: await this.#need('head').run(x, job.head) } : { x }
   }

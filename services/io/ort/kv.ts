@@ -64,6 +64,7 @@ export class KvCache {
       if (op.kind === 'open') {
         this.#sequences.set(op.sequence, { pool: this.#pool(1, 0), slot: 0, length: 0 })
       } else if (op.kind === 'close') this.#sequences.delete(op.sequence)
+      else if (op.kind === 'reset') this.#sequences.clear()
       else if (op.kind === 'truncate') {
         const s = this.#sequences.get(op.sequence)
         if (s) s.length = Math.min(s.length, op.length)
