@@ -26,6 +26,7 @@ export const limits = {
   /** Shapes that a model file may declare. */
   modelLayers: 512,
   modelHidden: 65_536,
+  modelFeedForward: 262_144,
   modelVocab: 1_048_576,
   modelContext: 16_777_216,
 
