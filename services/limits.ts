@@ -17,18 +17,20 @@ export const limits = {
   /** A record's header (JSON) may not be longer. */
   recordHeaderBytes: 256 * KiB,
 
-  /** GGUF: keys, tensors, dimensions, one string, and one array's length. */
+  /** GGUF: keys, tensors, dimensions, a name, one string, and one array's length. */
   ggufKeys: 65_536,
   ggufTensors: 65_536,
   ggufDimensions: 4,
+  ggufNameBytes: 1_024,
   ggufStringBytes: 16 * MiB,
   ggufArrayLength: 4_000_000,
   /** GGUF: all metadata together. */
-  ggufHeaderBytes: 256 * MiB,
+  ggufHeaderBytes: 64 * MiB,
 
   /** Shapes that a model file may declare. */
   modelLayers: 512,
   modelHidden: 65_536,
+  modelFeedForward: 262_144,
   modelVocab: 1_048_576,
   modelContext: 16_777_216,
 

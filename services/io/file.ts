@@ -1,0 +1,51 @@
+/** Files as byte sources for the model readers. */
+import { open } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { MdiError } from '../errors.ts'
+import type { ByteSource } from '../model/source.ts'
+
+/** A `ByteSource` over a file; `close` gives its handle back. */
+export type FileSource = ByteSource & { close(): Promise<void> }
+
+const reasons: Record<string, string> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'it may not be read by this user',
+  EISDIR: 'it is a folder',
+}
+
+/**
+ * Opens a file for reading.
+ * Errors: `not-found` (no such file, or not readable), `bad-file` (shorter than it was when
+ * it was opened).
+ */
+export const openFile = async (path: string): Promise<FileSource> => {
+  const name = basename(path)
+  const refuse = (error: unknown): never => {
+    const code = String((error as { code?: unknown }).code)
+    throw new MdiError('not-found', `Cannot read ${path}: ${reasons[code] ?? code}.`, {
+      cause: error,
+    })
+  }
+  const handle = await open(path, 'r').catch(refuse)
+  const stat = await handle.stat()
+  if (!stat.isFile()) {
+    await handle.close()
+    throw new MdiError('not-found', `Cannot read ${path}: it is not a file.`)
+  }
+  return {
+    name,
+    size: stat.size,
+    close: () => handle.close(),
+    read: async (offset, length) => {
+      const bytes = new Uint8Array(length)
+      let have = 0
+      while (have < length) {
+        const { bytesRead } = await handle.read(bytes, have, length - have, offset + have)
+        if (bytesRead === 0)
+          throw new MdiError('bad-file', `${name} became shorter while it was read.`)
+        have += bytesRead
+      }
+      return bytes
+    },
+  }
+}
