@@ -8,6 +8,10 @@ const MiB = 1024 * KiB
 export const limits = {
   /** A weight record is stored and sent in chunks of this size. */
   chunkBytes: 4 * MiB,
+  /** A record may not be longer. */
+  recordBytes: 16 * 1024 * MiB,
+  /** The store's write-ahead log is written back when it has grown to this. */
+  storeLogBytes: 16 * MiB,
   /** Tensors inside a record start at multiples of this. */
   recordAlignment: 64,
   /** A record's header (JSON) may not be longer. */
@@ -26,6 +30,7 @@ export const limits = {
   /** Shapes that a model file may declare. */
   modelLayers: 512,
   modelHidden: 65_536,
+  modelFeedForward: 262_144,
   modelVocab: 1_048_576,
   modelContext: 16_777_216,
 

@@ -1,0 +1,261 @@
+/**
+ * Writes a model's records into the store as streams: a few MB of a tensor at a time, so
+ * that memory does not grow with the model. Killed at any moment it resumes: a journal in
+ * the store's configuration lists the records that are complete, and the model is visible
+ * only once its manifest is put, after all of them.
+ */
+import { MdiError } from '../errors.ts'
+import { limits } from '../limits.ts'
+import { runtimeBytes } from './blocks.ts'
+import { type ExpectedRecord, modelRecords } from './layout.ts'
+import { type Loss, type RoundedType, relativeError, roundToQ4_1, roundToQ8_0 } from './quantize.ts'
+import { dequantize, type TensorType, typeByName, typeBytes } from './quants.ts'
+import { layoutRecord } from './record.ts'
+import type { ByteSource } from './source.ts'
+import type { Manifest, ModelSpec, RecordRef, TextSpec } from './spec.ts'
+
+/** The part of the store that an import uses; `Store` of the ports has it. */
+export interface RecordStore {
+  createRecord(): Promise<{
+    write(bytes: Uint8Array): Promise<void>
+    finish(): Promise<{ sha256: string; bytes: number }>
+    abort(): Promise<void>
+  }>
+  hasRecords(sha256: readonly string[]): Promise<Set<string>>
+  putModel(manifest: Manifest): Promise<void>
+  getConfig(key: string): Promise<string | undefined>
+  setConfig(key: string, value: string): Promise<void>
+}
+
+/** Where a tensor's elements stand: `rows` × `columns` of `type`, from `offset`. */
+export type FoundTensor = {
+  source: ByteSource
+  offset: number
+  type: TensorType
+  rows: number
+  columns: number
+}
+
+/** A model that is ready to be written: everything about it has been checked. */
+export type Work = {
+  name: string
+  spec: ModelSpec
+  text: TextSpec
+  source: Manifest['source']
+  /** Tells this content from any other; a journal of the same identity is resumed. */
+  identity: string
+  find(record: ExpectedRecord, tensor: string): FoundTensor
+}
+
+export type WriteOptions = {
+  /** What becomes of matrices in F32, F16 or BF16: Q8_0 unless said otherwise. */
+  rounding?: RoundedType | 'keep'
+  onProgress?: (progress: { step: string; done: number; total: number; unit: 'bytes' }) => void
+  /** Stops between two chunks; what is complete is kept for the next time. */
+  signal?: AbortSignal
+}
+
+/** What an import came to. */
+export type WriteReport = {
+  manifest: Manifest
+  /** Records found complete from an import that was interrupted. */
+  resumed: number
+  /** Relative rms error of the weights that were rounded; absent when none was. */
+  loss?: number
+}
+
+type Journal = { records: RecordRef[]; loss: Loss }
+
+/** A journal that cannot be read is no journal: the import starts again. */
+const parseJournal = (text: string): Journal | undefined => {
+  try {
+    const { records, loss } = JSON.parse(text) as Partial<Journal>
+    return Array.isArray(records) && loss ? { records, loss } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** A tensor and the type in which it is stored. */
+type Planned = FoundTensor & { name: string; stored: TensorType }
+
+const F32 = typeByName('F32')
+
+/** The type in which a tensor is stored. */
+const storedType = (found: FoundTensor, rounding: RoundedType | 'keep'): TensorType => {
+  if (found.rows === 1) return F32
+  // A matrix whose rows are no whole blocks stays in floats.
+  if (found.type.form || rounding === 'keep' || found.columns % 32 !== 0) return found.type
+  return typeByName(rounding)
+}
+
+const convert = (bytes: Uint8Array, count: number, plan: Planned, loss: Loss): Uint8Array => {
+  if (plan.stored === plan.type) return bytes
+  const values = dequantize(plan.type, bytes, count)
+  if (plan.stored === F32) return new Uint8Array(values.buffer)
+  const rounded = plan.stored.name === 'Q4_1' ? roundToQ4_1 : roundToQ8_0
+  const out = rounded(values, loss)
+  if (!Number.isFinite(loss.power))
+    throw new MdiError(
+      'bad-file',
+      `${plan.source.name}: the weights of ${plan.name} are not all finite numbers.`,
+    )
+  return out
+}
+
+/** Source bytes a step: whole blocks of every type, and never more than a chunk. */
+const step = (type: TensorType): number => {
+  const elements = Math.floor(limits.chunkBytes / 4 / 256) * 256
+  return (elements / type.elements) * type.bytes
+}
+
+class Writer {
+  readonly #work: Work
+  readonly #store: RecordStore
+  readonly #options: WriteOptions
+  readonly #key: string
+  #journal: Journal = { records: [], loss: { error: 0, power: 0 } }
+  #done = 0
+  #total = 0
+
+  constructor(work: Work, store: RecordStore, options: WriteOptions) {
+    this.#work = work
+    this.#store = store
+    this.#options = options
+    this.#key = `import/1/${work.identity}/${options.rounding ?? 'Q8_0'}`
+  }
+
+  async run(): Promise<WriteReport> {
+    const records = modelRecords(this.#work.spec)
+    // Everything is looked up before anything is written, so that a bad file costs no time.
+    const plans = records.map((record) => this.#plan(record))
+    const resumed = await this.#resume(records.length)
+    const sizes = plans.map((plan) => plan.reduce((sum, t) => sum + this.#sourceBytes(t), 0))
+    this.#total = sizes.reduce((sum, n) => sum + n, 0)
+    this.#done = sizes.slice(0, resumed).reduce((sum, n) => sum + n, 0)
+    this.#progress(0)
+    for (let i = resumed; i < records.length; i++) {
+      const ref = await this.#record(records[i] as ExpectedRecord, plans[i] as Planned[])
+      this.#journal.records.push(ref)
+      await this.#store.setConfig(this.#key, JSON.stringify(this.#journal))
+    }
+    const manifest = this.#manifest(plans.flat())
+    await this.#store.putModel(manifest)
+    await this.#store.setConfig(this.#key, '')
+    const { loss } = this.#journal
+    return { manifest, resumed, ...(loss.power > 0 && { loss: relativeError(loss) }) }
+  }
+
+  #plan(record: ExpectedRecord): Planned[] {
+    const rounding = this.#options.rounding ?? 'Q8_0'
+    return record.tensors.map(({ name }) => {
+      const found = this.#work.find(record, name)
+      return { ...found, name, stored: storedType(found, rounding) }
+    })
+  }
+
+  #sourceBytes(tensor: FoundTensor): number {
+    return typeBytes(tensor.type, tensor.rows, tensor.columns)
+  }
+
+  /** Reads the journal. @returns how many records, from the first, are complete */
+  async #resume(records: number): Promise<number> {
+    const text = await this.#store.getConfig(this.#key)
+    if (!text) return 0
+    const journal = parseJournal(text)
+    if (!journal) return 0
+    const here = await this.#store.hasRecords(journal.records.map((r) => r.sha256))
+    const complete = journal.records.every((r) => here.has(r.sha256))
+    // The loss is a sum over all records, so a journal with gaps starts again.
+    if (!complete || journal.records.length > records) return 0
+    this.#journal = journal
+    return journal.records.length
+  }
+
+  async #record(record: ExpectedRecord, plans: Planned[]): Promise<RecordRef> {
+    const layout = layoutRecord(
+      plans.map(({ name, stored, rows, columns }) => ({
+        name,
+        type: stored.name,
+        rows,
+        columns,
+        bytes: typeBytes(stored, rows, columns),
+      })),
+    )
+    const writer = await this.#store.createRecord()
+    try {
+      await writer.write(layout.header)
+      let at = layout.header.length
+      for (const [i, plan] of plans.entries()) {
+        const offset = layout.tensors[i]?.offset ?? at
+        if (offset > at) await writer.write(new Uint8Array(offset - at))
+        at = offset
+        for await (const bytes of this.#tensor(plan)) {
+          await writer.write(bytes)
+          at += bytes.length
+        }
+      }
+      const { sha256, bytes } = await writer.finish()
+      const running = plans.reduce((sum, t) => sum + runtimeBytes(t.stored, t.rows, t.columns), 0)
+      const layer = record.layer === undefined ? {} : { layer: record.layer }
+      return { kind: record.kind, ...layer, sha256, bytes, runtimeBytes: running }
+    } catch (error) {
+      await writer.abort().catch(() => undefined)
+      throw error
+    }
+  }
+
+  /** A tensor's bytes as they are stored; the next ones are read while these are written. */
+  async *#tensor(plan: Planned): AsyncGenerator<Uint8Array> {
+    const total = this.#sourceBytes(plan)
+    const size = step(plan.type)
+    const read = (at: number): Promise<Uint8Array> | undefined => {
+      if (at >= total) return undefined
+      const bytes = plan.source.read(plan.offset + at, Math.min(size, total - at))
+      // It is awaited below; until then a failure must not count as unhandled.
+      bytes.catch(() => undefined)
+      return bytes
+    }
+    let next = read(0)
+    for (let at = size; next; at += size) {
+      this.#options.signal?.throwIfAborted()
+      const bytes = await next
+      next = read(at)
+      yield convert(
+        bytes,
+        (bytes.length / plan.type.bytes) * plan.type.elements,
+        plan,
+        this.#journal.loss,
+      )
+      this.#progress(bytes.length)
+    }
+  }
+
+  #progress(bytes: number): void {
+    this.#done += bytes
+    this.#options.onProgress?.({
+      step: 'importing',
+      done: this.#done,
+      total: this.#total,
+      unit: 'bytes',
+    })
+  }
+
+  #manifest(tensors: Planned[]): Manifest {
+    const { name, spec, text, source } = this.#work
+    const types: Record<string, number> = {}
+    for (const { type } of tensors) types[type.name] = (types[type.name] ?? 0) + 1
+    const parameters = tensors.reduce((sum, t) => sum + t.rows * t.columns, 0)
+    return { name, spec, text, source, records: this.#journal.records, parameters, types }
+  }
+}
+
+/**
+ * Writes a model's records and then its manifest; resumes what was interrupted.
+ * Errors: those of the store (`disk-full`, `store`), `bad-file` where weights are no numbers.
+ */
+export const writeModel = (
+  work: Work,
+  store: RecordStore,
+  options: WriteOptions = {},
+): Promise<WriteReport> => new Writer(work, store, options).run()

@@ -1,0 +1,7 @@
+/** What workers start with in tests, as the bundled main file does in the product. */
+import { workerData } from 'node:worker_threads'
+import { runStoreWorker, storeMode } from '../../services/io/sqlite.ts'
+
+const { mode } = workerData as { mode: string }
+if (mode === storeMode) runStoreWorker()
+else throw new Error(`no worker mode ${mode}`)
