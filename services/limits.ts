@@ -34,6 +34,9 @@ export const limits = {
   modelVocab: 1_048_576,
   modelContext: 16_777_216,
 
+  /** SentencePiece tokens longer than this are never merged. */
+  tokenChars: 256,
+
   /** Rows of a prompt that one visit computes at most. */
   chunkRows: 128,
   /** Segments (sequences) in one visit at most. */
