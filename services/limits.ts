@@ -49,6 +49,7 @@ export const limits = {
   /** A chat template runs in a worker and is stopped after this time. */
   templateMs: 2_000,
   templateOutputBytes: 4 * MiB,
+  templateHeapMiB: 128,
   /** A user's text, and stop strings. */
   promptBytes: 4 * MiB,
   stopStrings: 16,

@@ -66,9 +66,10 @@ export class Tokenizer {
     for (const token of json.added_tokens) {
       this.#texts[token.id] = token.content
       if (!token.special) this.#userIds.add(token.id)
-      else if (token.content !== '') {
-        this.#control.set(token.content, token)
+      else {
         this.#controlIds.add(token.id)
+        // One of a single character could not be told from a person's text (`markText`).
+        if (token.content.length > 1) this.#control.set(token.content, token)
       }
     }
     this.vocabularySize = this.#texts.length
@@ -197,7 +198,8 @@ export class Tokenizer {
 
   /** The whole text of the ids; bytes that are no UTF-8 become U+FFFD. */
   decode(ids: readonly number[]): string {
-    const text = new TextDecoder().decode(Buffer.concat(ids.map((id) => this.bytes(id))))
+    const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+    const text = decoder.decode(Buffer.concat(ids.map((id) => this.bytes(id))))
     return this.spacePrefix && text.startsWith(' ') ? text.slice(1) : text
   }
 }
