@@ -34,6 +34,9 @@ export const limits = {
   modelVocab: 1_048_576,
   modelContext: 16_777_216,
 
+  /** SentencePiece tokens longer than this are never merged. */
+  tokenChars: 256,
+
   /** Rows of a prompt that one visit computes at most. */
   chunkRows: 128,
   /** Segments (sequences) in one visit at most. */
@@ -46,6 +49,7 @@ export const limits = {
   /** A chat template runs in a worker and is stopped after this time. */
   templateMs: 2_000,
   templateOutputBytes: 4 * MiB,
+  templateHeapMiB: 128,
   /** A user's text, and stop strings. */
   promptBytes: 4 * MiB,
   stopStrings: 16,
