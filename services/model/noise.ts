@@ -51,7 +51,7 @@ export function* randomFloats(
       values[i] = mean + ((sum - 510) / DEVIATION) * deviation
     }
     if (type.name === 'F32') yield new Uint8Array(values.buffer)
-    else if (type.name === 'F16') yield new Uint8Array(Float16Array.from(values).buffer)
+    else if (type.name === 'F16') yield new Uint8Array(new Float16Array(values).buffer)
     else yield upperHalves(values)
   }
 }
@@ -59,7 +59,9 @@ export function* randomFloats(
 /** BF16 by cutting, which is good enough for noise. */
 const upperHalves = (values: Float32Array): Uint8Array => {
   const bits = new Uint32Array(values.buffer)
-  return new Uint8Array(Uint16Array.from(bits, (b) => b >>> 16).buffer)
+  const halves = new Uint16Array(bits.length)
+  for (let i = 0; i < bits.length; i++) halves[i] = (bits[i] as number) >>> 16
+  return new Uint8Array(halves.buffer)
 }
 
 /**
