@@ -7,7 +7,7 @@
  * whole vocabulary sorted.
  */
 import { MdiError } from '../errors.ts'
-import { uniform } from './random.ts'
+import { uniform } from './philox.ts'
 
 /** How a token is chosen. */
 export type SamplingParameters = {
