@@ -19,11 +19,19 @@ type Data = {
 type Event = { type: string; data: Data }
 type File = { passed: number; failed: number; skipped: number; ms: number }
 
+/** Lines of one failure at most: two large values that differ fill many screens. */
+const LINES = 60
+
 const causeOf = (error: unknown): unknown => (error as { cause?: unknown } | undefined)?.cause
 
 const failure = ({ name, file, details }: Data): string => {
   const error = causeOf(details?.error) ?? details?.error
-  const text = error instanceof Error ? (error.stack ?? error.message) : inspect(error)
+  const whole = error instanceof Error ? (error.stack ?? error.message) : inspect(error)
+  const lines = whole.split('\n')
+  const text =
+    lines.length <= LINES
+      ? whole
+      : [...lines.slice(0, LINES / 2), '…', ...lines.slice(-LINES / 2)].join('\n')
   const where = file ? relative(process.cwd(), file) : ''
   return `\n✖ ${where}: ${name}\n${text.replace(/^/gm, '    ')}\n\n`
 }
