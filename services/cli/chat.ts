@@ -45,6 +45,11 @@ const converse = async (ring: LocalRing, options: Options): Promise<void> => {
     if (running !== undefined) ring.generations.cancel(running)
     else input.close()
   }
+  // Piped input may end while the last answer is on its way.
+  let open = true
+  input.once('close', () => {
+    open = false
+  })
   input.on('SIGINT', interrupt)
   process.on('SIGINT', interrupt)
   if (terminal) process.stdout.write(`${ring.model.manifest.name}. Ctrl-D ends the chat.\n`)
@@ -57,7 +62,7 @@ const converse = async (ring: LocalRing, options: Options): Promise<void> => {
         await answerTurn(ring, messages, running, options)
         running = undefined
       }
-      input.prompt()
+      if (open) input.prompt()
     }
   } finally {
     process.off('SIGINT', interrupt)
