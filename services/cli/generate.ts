@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { Command } from 'commander'
 import { MdiError } from '../errors.ts'
 import type { Answer, Generations, TextRequest } from '../gateway/generation.ts'
+import { residentMemory } from '../io/system.ts'
 import type { Entry, LocalRing } from '../lifecycle.ts'
 import { onInterrupt } from './interrupt.ts'
 import { withLocalRing } from './local.ts'
@@ -14,7 +15,7 @@ import {
   samplingOf,
   stopsOf,
 } from './options.ts'
-import { json } from './output.ts'
+import { bytes, json } from './output.ts'
 
 type Options = EngineOptions &
   SamplingOptions & {
@@ -108,13 +109,22 @@ const answerAll = async (
       prompt: prompts[i],
       ...(s.status === 'fulfilled' ? s.value : { error: (s.reason as Error).message }),
     }))
-    json({ model: ring.model.manifest.name, answers })
-  } else if (!options.quiet) for (const s of settled) if (s.status === 'fulfilled') figures(s.value)
+    json({ model: ring.model.manifest.name, nodes: nodesOf(ring), answers })
+  } else if (!options.quiet) {
+    for (const s of settled) if (s.status === 'fulfilled') figures(s.value)
+    for (const { node, layers, residentBytes } of nodesOf(ring))
+      process.stderr.write(`(${node}: ${layers} layers, ${bytes(residentBytes)})\n`)
+  }
   const failed = settled.find((s) => s.status === 'rejected')
   if (failed) throw failed.reason
   if (settled.some((s) => s.status === 'fulfilled' && s.value.reason === 'cancelled'))
     throw new MdiError('cancelled', 'Cancelled.')
 }
+
+/** Who computed, and what it takes there. */
+const nodesOf = (ring: LocalRing) => [
+  { node: 'local', layers: ring.report.layers, residentBytes: residentMemory() },
+]
 
 const figures = (answer: Answer): void => {
   const first =

@@ -77,7 +77,10 @@ test('what is not there is named', async () => {
 test('an answer streams, has its figures, and is the same again with the same seed', async () => {
   const once = await runMdi(mdi, 'generate', '--raw', '--max-tokens', '12', '--seed', '5', 'tea')
   assert.equal(once.code, 0, once.stderr)
-  assert.match(once.stderr, /^\(\d+ \+ \d+ tokens, first after \d+ ms, [\d.]+ tokens\/s\)\n$/)
+  assert.match(
+    once.stderr,
+    /^\(\d+ \+ \d+ tokens, first after \d+ ms, [\d.]+ tokens\/s\)\n\(local: 2 layers, [\d.]+ MB\)\n$/,
+  )
   const again = await runMdi(
     { ...mdi, input: 'tea' },
     ...['generate', '--raw', '--max-tokens', '12', '--seed', '5', '--quiet', '-'],
@@ -86,13 +89,21 @@ test('an answer streams, has its figures, and is the same again with the same se
   assert.equal(again.stderr, '')
 })
 
-type Document = { model: string; answers: { prompt: string; tokens: number; reason: string }[] }
+type Document = {
+  model: string
+  nodes: { layers: number; residentBytes: number }[]
+  answers: { prompt: string; tokens: number; reason: string }[]
+}
 
 test('several prompts at once, as one document', async () => {
   const words = ['generate', '--json', '--greedy', '--max-tokens', '9']
   const ran = await runMdi(mdi, ...words, 'one', 'two', 'three')
   assert.equal(ran.code, 0, ran.stderr)
-  const { model, answers } = JSON.parse(ran.stdout) as Document
+  const { model, nodes, answers } = JSON.parse(ran.stdout) as Document
+  assert.deepEqual(
+    nodes.map((n) => [n.layers, n.residentBytes > 1e6]),
+    [[2, true]],
+  )
   assert.equal(model, 'small')
   assert.deepEqual(
     answers.map((a) => a.prompt),
