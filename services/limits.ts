@@ -70,6 +70,9 @@ export const limits = {
   linkSilenceMs: 2_000,
   /** A node is told lost to waiting requests within this time. */
   lossMs: 5_000,
+
+  /** A configuration file. */
+  configBytes: 1 * MiB,
 } as const
 
 const assertRelation = (holds: boolean, what: string): void => {
