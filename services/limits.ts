@@ -36,6 +36,8 @@ export const limits = {
 
   /** SentencePiece tokens longer than this are never merged. */
   tokenChars: 256,
+  /** Text is encoded in slices of about this many characters. */
+  encodeChars: 8_192,
 
   /** Rows of a prompt that one visit computes at most. */
   chunkRows: 128,
