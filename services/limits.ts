@@ -36,6 +36,8 @@ export const limits = {
 
   /** SentencePiece tokens longer than this are never merged. */
   tokenChars: 256,
+  /** Text is encoded in slices of about this many characters. */
+  encodeChars: 8_192,
 
   /** Rows of a prompt that one visit computes at most. */
   chunkRows: 128,
@@ -103,6 +105,9 @@ export const limits = {
   visitMs: 300_000,
   /** A node is told lost to waiting requests within this time. */
   lossMs: 5_000,
+
+  /** A configuration file. */
+  configBytes: 1 * MiB,
 } as const
 
 const assertRelation = (holds: boolean, what: string): void => {
