@@ -2,7 +2,7 @@ import {
   type RandomOptions,
   type RandomShape,
   writeRandomModel,
-} from '../../services/model/random.ts'
+} from '../../services/model/synthetic.ts'
 
 /** A model of a few kilobytes, with every feature of its family. */
 export const smallShape: RandomShape = {
