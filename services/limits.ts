@@ -8,6 +8,10 @@ const MiB = 1024 * KiB
 export const limits = {
   /** A weight record is stored and sent in chunks of this size. */
   chunkBytes: 4 * MiB,
+  /** A record may not be longer. */
+  recordBytes: 16 * 1024 * MiB,
+  /** The store's write-ahead log is written back when it has grown to this. */
+  storeLogBytes: 16 * MiB,
   /** Tensors inside a record start at multiples of this. */
   recordAlignment: 64,
   /** A record's header (JSON) may not be longer. */
@@ -30,6 +34,9 @@ export const limits = {
   modelVocab: 1_048_576,
   modelContext: 16_777_216,
 
+  /** SentencePiece tokens longer than this are never merged. */
+  tokenChars: 256,
+
   /** Rows of a prompt that one visit computes at most. */
   chunkRows: 128,
   /** Segments (sequences) in one visit at most. */
@@ -42,6 +49,7 @@ export const limits = {
   /** A chat template runs in a worker and is stopped after this time. */
   templateMs: 2_000,
   templateOutputBytes: 4 * MiB,
+  templateHeapMiB: 128,
   /** A user's text, and stop strings. */
   promptBytes: 4 * MiB,
   stopStrings: 16,
@@ -50,16 +58,49 @@ export const limits = {
   /** Data plane: one frame's header and body. */
   frameHeaderBytes: 64 * KiB,
   frameBodyBytes: 64 * MiB,
+  /** A frame's body of JSON (a prompt's tokens), and those of a handshake. */
+  frameJsonBytes: 4 * MiB,
+  helloBytes: 16 * KiB,
+  /** KV operations in one visit at most. */
+  operations: 1_024,
+  /** A prompt's tokens; reference steps that a request may be scored on, and ids a step. */
+  promptTokens: 262_144,
+  scoreSteps: 4_096,
+  scoreIds: 256,
+  /** Addresses that a node may announce. */
+  addresses: 32,
   /** Frames that a node queues at most before it stops reading. */
   queueFrames: 64,
+  /** Bytes that may wait in a link's queue, beside one frame. */
+  queueBytes: 64 * MiB,
   /** Frames in flight in the whole ring; below every queue, so a cycle cannot block. */
   framesInFlight: 48,
+
+  /** A model's manifest as JSON, with its tokenizer. */
+  manifestBytes: 64 * MiB,
+  /** Turns of one conversation. */
+  chatMessages: 4_096,
 
   /** Control plane: one MQTT payload. */
   controlBytes: 1 * MiB,
   /** A probe of a link: sent this often, and the link is lost after this silence. */
   probeEveryMs: 500,
   linkSilenceMs: 2_000,
+  /** A TCP connection and its handshake must be there within this time. */
+  connectMs: 1_500,
+  helloMs: 1_000,
+  /** Another address is tried beside the first ones after this time. */
+  dialStaggerMs: 250,
+  /** Dialing is tried again after this time, doubled up to the second each time. */
+  redialMs: 100,
+  redialMaxMs: 1_000,
+  /** Rounds of dialing that fail before "seen but unreachable" is told. */
+  unreachableRounds: 3,
+  /** Connections at once that have not said who they are, and all together. */
+  strangers: 64,
+  connections: 1_024,
+  /** The starter gives the ring up when visits are out and none came back for this long. */
+  visitMs: 300_000,
   /** A node is told lost to waiting requests within this time. */
   lossMs: 5_000,
 } as const
@@ -83,4 +124,8 @@ assertRelation(
   'a link is lost after three probes, not one',
 )
 assertRelation(limits.linkSilenceMs * 2 < limits.lossMs, 'a loss is told in time')
+assertRelation(
+  limits.redialMaxMs + limits.connectMs + limits.probeEveryMs < limits.lossMs,
+  'a node that is back is found in time',
+)
 assertRelation(limits.chunkBytes < limits.frameBodyBytes, 'a chunk fits into a frame')

@@ -1,0 +1,254 @@
+/**
+ * The store in a thread of its own: SQLite is synchronous, and a card is slow. This is
+ * the way to it by messages, and the thread's own loop.
+ */
+import { parentPort, Worker, workerData } from 'node:worker_threads'
+import { errorFrom, MdiError } from '../errors.ts'
+import { limits } from '../limits.ts'
+import type { Manifest } from '../model/spec.ts'
+import type { PartialRecord, RecordWriter, Store } from '../ports.ts'
+import { LocalStore, type StoreOptions } from './store.ts'
+
+/** What `workerData.mode` is in the store's thread. */
+export const storeMode = 'store'
+
+/** The operations of `LocalStore` that are called from outside. */
+const operations = [
+  'beginImport',
+  'writeImport',
+  'finishImport',
+  'abortImport',
+  'openRecord',
+  'putChunk',
+  'sealRecord',
+  'getChunk',
+  'readRecord',
+  'hasRecords',
+  'putModel',
+  'getModel',
+  'listModels',
+  'removeModel',
+  'removeUnused',
+  'getConfig',
+  'setConfig',
+  'close',
+] as const
+type Operation = (typeof operations)[number]
+
+type Call = { id: number; operation: Operation; values: unknown[] }
+type Failure = { operating: boolean; code?: string; message: string; stack?: string }
+/** `id` 0 is the answer to opening the store. */
+type Answer = { id: number; value?: unknown; failure?: Failure }
+
+const failureOf = (error: unknown): Failure => {
+  if (error instanceof MdiError) return { operating: true, ...error.toJSON() }
+  const { message, stack } = error instanceof Error ? error : new Error(String(error))
+  return { operating: false, message, ...(stack === undefined ? {} : { stack }) }
+}
+
+const errorOf = (failure: Failure): Error => {
+  if (failure.operating) return errorFrom(failure)
+  const error = new Error(failure.message)
+  if (failure.stack !== undefined) error.stack = failure.stack
+  return error
+}
+
+/** Large results are handed over instead of copied. */
+const handedOver = (value: unknown): ArrayBuffer[] => {
+  const data = value instanceof Uint8Array ? value : (value as { data?: unknown } | null)?.data
+  const buffer = data instanceof Uint8Array ? data.buffer : undefined
+  return buffer instanceof ArrayBuffer ? [buffer] : []
+}
+
+/** The store's thread: opens what `workerData.options` says and answers calls in order. */
+export const runStoreWorker = (): void => {
+  const port = parentPort
+  if (!port) throw new Error('the store runs in a worker thread')
+  const answer = (id: number, work: () => unknown): boolean => {
+    let reply: Answer
+    let ok = true
+    try {
+      reply = { id, value: work() }
+    } catch (error) {
+      reply = { id, failure: failureOf(error) }
+      ok = false
+    }
+    port.postMessage(reply, handedOver(reply.value))
+    return ok
+  }
+  let store: LocalStore | undefined
+  const opened = answer(0, () => {
+    store = new LocalStore((workerData as { options: StoreOptions }).options)
+  })
+  if (!opened) return
+  port.on('message', ({ id, operation, values }: Call) => {
+    answer(id, () => {
+      const run = store?.[operation] as ((...values: unknown[]) => unknown) | undefined
+      return run?.apply(store, values)
+    })
+    if (operation === 'close') port.close()
+  })
+}
+
+type Waiting = { resolve: (value: unknown) => void; reject: (error: Error) => void }
+
+/** The store, from any thread. `start()` first; `close()` last. */
+export class SqliteStore implements Store {
+  readonly #entry: URL | string
+  readonly #options: StoreOptions
+  readonly #waiting = new Map<number, Waiting>()
+  #worker: Worker | undefined
+  #calls = 0
+  #ended: Error | undefined
+  #closing: Promise<void> | undefined
+
+  /**
+   * @param entry the file that a worker starts with; it calls `runStoreWorker` where
+   *   `workerData.mode` is `storeMode`
+   */
+  constructor(entry: URL | string, options: StoreOptions) {
+    this.#entry = entry
+    this.#options = options
+  }
+
+  /** Opens the store. @throws MdiError `store`, `disk-full`, `not-found` (reading only) */
+  async start(): Promise<void> {
+    const worker = new Worker(this.#entry, {
+      workerData: { mode: storeMode, options: this.#options },
+    })
+    this.#worker = worker
+    worker.on('message', (answer: Answer) => this.#settle(answer))
+    worker.on('error', (error) => this.#end(error as Error))
+    worker.on('exit', () => this.#end(new MdiError('store', 'The store is closed.')))
+    const gone = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
+    try {
+      await this.#expect(0)
+    } catch (error) {
+      worker.ref()
+      await gone
+      throw error
+    }
+  }
+
+  /** An idle store does not keep the process alive. */
+  #expect(id: number): Promise<unknown> {
+    this.#worker?.ref()
+    return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }))
+  }
+
+  #settle(answer: Answer): void {
+    const waiting = this.#waiting.get(answer.id)
+    this.#waiting.delete(answer.id)
+    if (this.#waiting.size === 0) this.#worker?.unref()
+    if (answer.failure) waiting?.reject(errorOf(answer.failure))
+    else waiting?.resolve(answer.value)
+  }
+
+  #end(error: Error): void {
+    this.#ended ??= error
+    for (const { reject } of this.#waiting.values()) reject(error)
+    this.#waiting.clear()
+  }
+
+  async #call<K extends Operation>(
+    operation: K,
+    values: Parameters<LocalStore[K]>,
+    transfer: ArrayBuffer[] = [],
+  ): Promise<ReturnType<LocalStore[K]>> {
+    if (this.#ended || !this.#worker)
+      throw this.#ended ?? new Error('the store has not been started')
+    const id = ++this.#calls
+    const answered = this.#expect(id)
+    const call: Call = { id, operation, values }
+    this.#worker.postMessage(call, transfer)
+    return (await answered) as ReturnType<LocalStore[K]>
+  }
+
+  async createRecord(): Promise<RecordWriter> {
+    const handle = await this.#call('beginImport', [])
+    return {
+      write: async (bytes) => {
+        for (let at = 0; at < bytes.length; at += limits.chunkBytes) {
+          // A copy, since the caller goes on using its buffer; then it is handed over.
+          const part = new Uint8Array(bytes.subarray(at, at + limits.chunkBytes))
+          await this.#call('writeImport', [handle, part], [part.buffer])
+        }
+      },
+      finish: () => this.#call('finishImport', [handle]),
+      abort: () => this.#call('abortImport', [handle]),
+    }
+  }
+
+  openRecord(sha256: string, bytes: number): Promise<PartialRecord> {
+    return this.#call('openRecord', [sha256, bytes])
+  }
+
+  putChunk(sha256: string, index: number, data: Uint8Array, chunkSha256: string): Promise<void> {
+    const copy = new Uint8Array(data)
+    return this.#call('putChunk', [sha256, index, copy, chunkSha256], [copy.buffer])
+  }
+
+  sealRecord(sha256: string): Promise<void> {
+    return this.#call('sealRecord', [sha256])
+  }
+
+  getChunk(sha256: string, index: number): Promise<{ data: Uint8Array; sha256: string }> {
+    return this.#call('getChunk', [sha256, index])
+  }
+
+  readRecord(sha256: string, offset: number, length: number): Promise<Uint8Array> {
+    return this.#call('readRecord', [sha256, offset, length])
+  }
+
+  hasRecords(sha256: readonly string[]): Promise<Set<string>> {
+    return this.#call('hasRecords', [sha256])
+  }
+
+  putModel(manifest: Manifest): Promise<void> {
+    return this.#call('putModel', [manifest])
+  }
+
+  getModel(name: string): Promise<Manifest | undefined> {
+    return this.#call('getModel', [name])
+  }
+
+  listModels(): Promise<Manifest[]> {
+    return this.#call('listModels', [])
+  }
+
+  removeModel(name: string): Promise<number> {
+    return this.#call('removeModel', [name])
+  }
+
+  /**
+   * Removes records that no model uses, as a broken-off import or transfer leaves them.
+   * @param keep hashes that are still wanted
+   * @returns bytes freed
+   */
+  removeUnused(keep: readonly string[] = []): Promise<number> {
+    return this.#call('removeUnused', [keep])
+  }
+
+  getConfig(key: string): Promise<string | undefined> {
+    return this.#call('getConfig', [key])
+  }
+
+  setConfig(key: string, value: string): Promise<void> {
+    return this.#call('setConfig', [key, value])
+  }
+
+  /** Closes the store; calls made before are answered first. Twice is once. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    const worker = this.#worker
+    if (!worker || this.#ended) return
+    const gone = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
+    await this.#call('close', [])
+    worker.ref()
+    await gone
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * Chat templates in a worker: they come with model files, so they are strangers' programs.
+ * The worker has no environment and little memory, and is ended when a template takes too
+ * long; the next one gets a new worker.
+ */
+import { parentPort, Worker } from 'node:worker_threads'
+import { Template } from '@huggingface/jinja'
+import { errorFrom, MdiError } from '../errors.ts'
+import { limits } from '../limits.ts'
+import type { TemplateRunner } from '../model/chat.ts'
+
+/** What `workerData.mode` is in the template's thread. */
+export const templateMode = 'template'
+
+type Request = { template: string; variables: Record<string, unknown> }
+type Answer = { ready: true } | { text: string } | { code: string; message: string }
+
+const reasonOf = (error: unknown): string => {
+  const reason = error instanceof Error ? error.message : String(error)
+  return reason.length > 300 ? `${reason.slice(0, 300)}…` : reason
+}
+
+/** The template's thread: renders one after the other. */
+export const runTemplateWorker = (): void => {
+  const port = parentPort
+  if (!port) throw new Error('templates run in a worker thread')
+  let last: { source: string; template: Template } | undefined
+  const render = ({ template, variables }: Request): Answer => {
+    try {
+      if (last?.source !== template) last = { source: template, template: new Template(template) }
+    } catch (error) {
+      const message = `The model's chat template cannot be read: ${reasonOf(error)}`
+      return { code: 'unsupported', message }
+    }
+    try {
+      const text = last.template.render(variables)
+      if (Buffer.byteLength(text) <= limits.templateOutputBytes) return { text }
+      return { code: 'too-long', message: "The model's chat template writes too long a prompt." }
+    } catch (error) {
+      const message = `The model's chat template refuses this conversation: ${reasonOf(error)}`
+      return { code: 'bad-value', message }
+    }
+  }
+  port.on('message', (request: Request) => port.postMessage(render(request)))
+  port.postMessage({ ready: true } satisfies Answer)
+}
+
+/** Renders in a worker of its own; one template at a time. */
+export class TemplateWorker implements TemplateRunner {
+  readonly #entry: URL | string
+  readonly #limitMs: number
+  #worker: Worker | undefined
+  #turn: Promise<unknown> = Promise.resolve()
+
+  /**
+   * @param entry the file that a worker starts with; it calls `runTemplateWorker` where
+   *   `workerData.mode` is `templateMode`
+   */
+  constructor(entry: URL | string, limitMs: number = limits.templateMs) {
+    this.#entry = entry
+    this.#limitMs = limitMs
+  }
+
+  render(template: string, variables: Record<string, unknown>): Promise<string> {
+    const rendered = this.#turn.then(() => this.#render({ template, variables }))
+    this.#turn = rendered.catch(() => {})
+    return rendered
+  }
+
+  async #render(request: Request): Promise<string> {
+    // Starting a worker takes long on a small board: that time is not the template's.
+    this.#worker ??= await this.#started()
+    const worker = this.#worker
+    worker.ref()
+    const answered = this.#answer(worker)
+    worker.postMessage(request)
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<undefined>((resolve) => {
+      timer = setTimeout(() => resolve(undefined), this.#limitMs)
+    })
+    try {
+      const answer = await Promise.race([answered, late])
+      if (answer === undefined) {
+        answered.catch(() => {})
+        await this.#drop()
+        throw new MdiError(
+          'timeout',
+          `The model's chat template was stopped: it took more than ${this.#limitMs / 1000} s.`,
+        )
+      }
+      if ('text' in answer) return answer.text
+      throw errorFrom('code' in answer ? answer : { message: 'no answer' })
+    } finally {
+      clearTimeout(timer)
+      worker.unref()
+    }
+  }
+
+  async #started(): Promise<Worker> {
+    const worker = new Worker(this.#entry, {
+      workerData: { mode: templateMode },
+      env: {},
+      resourceLimits: { maxOldGenerationSizeMb: limits.templateHeapMiB },
+    })
+    // It may also end between two requests.
+    worker.on('error', () => {})
+    worker.once('exit', () => {
+      if (this.#worker === worker) this.#worker = undefined
+    })
+    await this.#answer(worker)
+    return worker
+  }
+
+  /** The worker's next message; it fails when the worker does. */
+  #answer(worker: Worker): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const failed = (error: unknown) => {
+        settle()
+        if (this.#worker === worker) this.#worker = undefined
+        reject(workerError(error))
+      }
+      const answered = (answer: Answer) => {
+        settle()
+        resolve(answer)
+      }
+      const settle = () => worker.off('message', answered).off('error', failed).off('exit', failed)
+      worker.on('message', answered).on('error', failed).on('exit', failed)
+    })
+  }
+
+  async #drop(): Promise<void> {
+    const worker = this.#worker
+    this.#worker = undefined
+    await worker?.terminate()
+  }
+
+  /** Ends the worker; a template that is being rendered fails. */
+  async close(): Promise<void> {
+    await this.#drop()
+  }
+}
+
+const workerError = (error: unknown): Error => {
+  const code = (error as { code?: unknown } | null)?.code
+  if (code === 'ERR_WORKER_OUT_OF_MEMORY')
+    return new MdiError('bad-value', "The model's chat template needs too much memory.")
+  if (error instanceof Error) return error
+  return new MdiError('cancelled', "The model's chat template was stopped.")
+}

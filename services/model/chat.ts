@@ -1,0 +1,235 @@
+/**
+ * Conversations as prompts: a model's chat template, and what fits into its context.
+ *
+ * A message's text may contain what looks like a control token ("<|im_end|>"). In the
+ * prompt only the template's own may count. So before rendering, a marker character that
+ * occurs nowhere else is put into each such place of the messages; after it, the prompt is
+ * cut at the control tokens that are still whole, and the marker is taken out of the rest.
+ */
+import { MdiError } from '../errors.ts'
+import { limits } from '../limits.ts'
+import type { TextSpec } from './spec.ts'
+import type { Tokenizer } from './tokenizer.ts'
+
+/** One message; further fields (tool calls, names) go to the template as they are. */
+export type ChatMessage = { role: string; content?: unknown; [key: string]: unknown }
+
+/** Renders Jinja under a bound of time and size; `io/template` has it in a worker. */
+export interface TemplateRunner {
+  /** @throws MdiError `timeout`, `unsupported`, `bad-value` (the template's own exception) */
+  render(template: string, variables: Record<string, unknown>): Promise<string>
+}
+
+export type PromptOptions = {
+  /** Tool definitions, in the form that the template wants. */
+  tools?: readonly unknown[]
+  /** Whether the prompt ends where the answer begins; on unless said otherwise. */
+  addGenerationPrompt?: boolean
+  /** Further variables of the template, e.g. `enable_thinking`. */
+  variables?: Record<string, unknown>
+}
+
+export type ChatPrompt = {
+  text: string
+  ids: number[]
+  /** The model has no template, and a plain form was used: answers may be poor. */
+  fallback: boolean
+  /** Stop strings that belong to the form. */
+  stops: string[]
+}
+
+const roles = ['system', 'developer', 'user', 'assistant', 'tool', 'function', 'ipython']
+
+/**
+ * Checks messages that came from outside; parts of text become one text.
+ * @throws MdiError `bad-value`
+ */
+export const checkMessages = (messages: unknown): ChatMessage[] => {
+  const refuse = (what: string) => new MdiError('bad-value', `${what}.`)
+  if (!Array.isArray(messages) || messages.length === 0)
+    throw refuse('A conversation is a list of at least one message')
+  return messages.map((given: unknown, i): ChatMessage => {
+    const message = given as Partial<ChatMessage> | null
+    if (typeof message !== 'object' || message === null)
+      throw refuse(`Message ${i + 1} is not an object`)
+    // Templates put the role next to control tokens' delimiters: only known ones.
+    if (typeof message.role !== 'string' || !roles.includes(message.role))
+      throw refuse(`The role of message ${i + 1} must be one of ${roles.join(', ')}`)
+    const { role, content } = message
+    if (!Array.isArray(content)) {
+      if (content !== undefined && content !== null && typeof content !== 'string')
+        throw refuse(`The content of message ${i + 1} must be a text`)
+      return { ...message, role }
+    }
+    const texts = content.map((part: { type?: unknown; text?: unknown } | null) => {
+      if (part?.type !== 'text' || typeof part.text !== 'string')
+        throw refuse(`Message ${i + 1} has a part that is not text; this model reads only text`)
+      return part.text
+    })
+    return { ...message, role, content: texts.join('\n') }
+  })
+}
+
+/** A character of the private use area that does not occur in the text. */
+const freeCharacter = (text: string): string => {
+  for (let code = 0xe000; code <= 0xf8ff; code++) {
+    const character = String.fromCharCode(code)
+    if (!text.includes(character)) return character
+  }
+  throw new MdiError('bad-value', 'The conversation has too many private-use characters.')
+}
+
+/**
+ * Puts the marker after each character with which a control token could begin: where its
+ * second character follows (after spaces too, which a template may trim) or nothing does.
+ * @param every after each first character whatever follows: for templates that take texts
+ *   apart and put them together again
+ */
+export const markText = (
+  text: string,
+  controlTexts: readonly string[],
+  marker: string,
+  every = false,
+): string => {
+  const seconds = new Map<string, string>()
+  for (const control of controlTexts) {
+    const first = control.charAt(0)
+    seconds.set(first, (seconds.get(first) ?? '') + control.charAt(1))
+  }
+  let marked = ''
+  let start = 0
+  for (let at = 0; at < text.length; at++) {
+    const second = seconds.get(text.charAt(at))
+    if (second === undefined) continue
+    const next = every ? '' : nextVisible(text, at + 1)
+    if (next !== '' && !second.includes(next) && !second.includes(text.charAt(at + 1))) continue
+    marked += text.slice(start, at + 1) + marker
+    start = at + 1
+  }
+  return marked + text.slice(start)
+}
+
+/** The next character that trimming would leave; empty at the end. */
+const nextVisible = (text: string, from: number): string => {
+  let at = from
+  while (at < text.length && text.charAt(at).trim() === '') at++
+  return text.charAt(at)
+}
+
+/** Applies `change` to every text within a value of JSON's kinds. */
+const mapTexts = (value: unknown, change: (text: string) => string): unknown => {
+  if (typeof value === 'string') return change(value)
+  if (Array.isArray(value)) return value.map((item) => mapTexts(item, change))
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [change(key), mapTexts(item, change)]),
+  )
+}
+
+/** The plain form for models without a template. */
+const plainForm = (messages: readonly ChatMessage[], open: boolean): string => {
+  const lines = messages.map(({ role, content }) => `${role}: ${String(content ?? '')}\n`)
+  return lines.join('') + (open ? 'assistant:' : '')
+}
+
+/** Makes prompts for one model. */
+export class ChatFormat {
+  readonly #spec: TextSpec
+  readonly #tokenizer: Tokenizer
+  readonly #runner: TemplateRunner
+
+  constructor(spec: TextSpec, tokenizer: Tokenizer, runner: TemplateRunner) {
+    this.#spec = spec
+    this.#tokenizer = tokenizer
+    this.#runner = runner
+  }
+
+  /**
+   * The prompt of a conversation (`checkMessages` first), as text and as token ids.
+   * @throws MdiError `too-long` beyond `limits.promptBytes`, or what the template throws
+   */
+  async prompt(messages: readonly ChatMessage[], options: PromptOptions = {}): Promise<ChatPrompt> {
+    const { chatTemplate, bosToken, eosToken } = this.#spec
+    const open = options.addGenerationPrompt ?? true
+    const given = { ...options.variables, messages, tools: options.tools ?? null }
+    const json = JSON.stringify(given)
+    if (Buffer.byteLength(json) > limits.promptBytes)
+      throw new MdiError('too-long', `The conversation is longer than ${limits.promptBytes} bytes.`)
+    if (chatTemplate === undefined) {
+      const text = plainForm(messages, open)
+      return {
+        text,
+        ids: this.#tokenizer.encode(text, { bos: true }),
+        fallback: true,
+        stops: ['\nuser:'],
+      }
+    }
+    const marker = freeCharacter(json + chatTemplate)
+    const every = /\b(replace|join)\b/.test(chatTemplate)
+    const mark = (text: string) => markText(text, this.#tokenizer.controlTexts, marker, every)
+    const marked = mapTexts(given, mark) as Record<string, unknown>
+    const rendered = await this.#runner.render(chatTemplate, {
+      ...marked,
+      add_generation_prompt: open,
+      bos_token: bosToken ?? '',
+      eos_token: eosToken ?? '',
+    })
+    const ids = this.#tokenizer.encode(rendered, { bos: true, parseControl: true, marker })
+    return { text: rendered.replaceAll(marker, ''), ids, fallback: false, stops: [] }
+  }
+}
+
+/** Where each turn begins: at a person's message, the first after the system's. */
+const turnStarts = (messages: readonly ChatMessage[], first: number): number[] => {
+  const starts: number[] = []
+  for (let i = first; i < messages.length; i++)
+    if (i === first || messages[i]?.role === 'user') starts.push(i)
+  return starts
+}
+
+/**
+ * Drops the oldest whole turns until the prompt and the reserve fit into the context. What
+ * the system says stays, and so does the last turn.
+ * @param room `context`: positions of a sequence; `reserve`: those kept for the answer
+ * @returns the prompt, the messages left, and how many turns were dropped
+ * @throws MdiError `too-long` with the figures when the last turn alone does not fit
+ */
+export const cutHistory = async (
+  chat: Pick<ChatFormat, 'prompt'>,
+  messages: readonly ChatMessage[],
+  room: { context: number; reserve: number },
+  options: PromptOptions = {},
+): Promise<{ prompt: ChatPrompt; messages: ChatMessage[]; dropped: number }> => {
+  const isSystem = ({ role }: ChatMessage) => role === 'system' || role === 'developer'
+  const other = messages.findIndex((message) => !isSystem(message))
+  const first = other < 0 ? messages.length : other
+  const starts = turnStarts(messages, first)
+  const cut = async (dropped: number) => {
+    const from = starts[dropped] ?? messages.length
+    const left = [...messages.slice(0, first), ...messages.slice(from)]
+    return { prompt: await chat.prompt(left, options), messages: left, dropped }
+  }
+  const fits = (made: { prompt: ChatPrompt }) =>
+    made.prompt.ids.length + room.reserve <= room.context
+  let best = await cut(0)
+  if (fits(best)) return best
+  // The more turns are dropped, the shorter: search for the fewest by halving.
+  let low = 0
+  let high = Math.max(0, starts.length - 1)
+  best = await cut(high)
+  if (!fits(best))
+    throw new MdiError(
+      'too-long',
+      `The prompt has ${best.prompt.ids.length} tokens and the answer needs ${room.reserve}, ` +
+        `but the context holds ${room.context}: shorten the text or ask for a shorter answer.`,
+    )
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2)
+    const made = await cut(middle)
+    if (fits(made)) {
+      best = made
+      high = middle
+    } else low = middle
+  }
+  return best
+}

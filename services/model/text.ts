@@ -1,0 +1,247 @@
+/**
+ * A GGUF file's tokenizer and chat template in the form that their libraries read:
+ * the keys `tokenizer.*` become a `tokenizer.json`.
+ */
+import { MdiError } from '../errors.ts'
+import { limits } from '../limits.ts'
+import type { GgufMetadata } from './gguf.ts'
+import { preTokenizer } from './pretokenizers.ts'
+import type { TextSpec } from './spec.ts'
+
+/** Kinds of tokens, as `tokenizer.ggml.token_type` numbers them. */
+const Kind = { normal: 1, unknown: 2, control: 3, user: 4, unused: 5, byte: 6 } as const
+
+/** Tokens that end an answer whatever the file calls its end token. */
+const endNames = [
+  '<|eot_id|>',
+  '<|eom_id|>',
+  '<|im_end|>',
+  '<|end|>',
+  '<|endoftext|>',
+  '<|end_of_text|>',
+  '<|return|>',
+  '<|call|>',
+  '<end_of_turn>',
+  '<end_of_utterance>',
+  '<EOT>',
+  '<eos>',
+  '</s>',
+]
+
+/** One token that is found in text before the rest is cut up; as `tokenizer.json` has it. */
+export type AddedToken = {
+  id: number
+  content: string
+  /** Control: counts only where the template wrote it, never in a person's text. */
+  special: boolean
+  lstrip?: boolean
+  rstrip?: boolean
+  normalized?: boolean
+}
+
+/** The part of `tokenizer.json` that is read here. */
+export type TokenizerJson = {
+  added_tokens: AddedToken[]
+  normalizer: unknown
+  pre_tokenizer: unknown
+  post_processor: unknown
+  decoder: unknown
+  model: {
+    type: string
+    vocab: Record<string, number>
+    merges: (string | [string, string])[]
+    [key: string]: unknown
+  }
+}
+
+type Vocabulary = { tokens: string[]; kinds: Int32Array }
+
+const bad = (what: string): MdiError =>
+  new MdiError('bad-file', `The model file's tokenizer is damaged: ${what}.`)
+
+const textsAt = (metadata: GgufMetadata, key: string): string[] => {
+  const value = metadata.get(key)
+  if (!Array.isArray(value)) throw bad(`${key} is missing`)
+  return value
+}
+
+const vocabularyOf = (metadata: GgufMetadata): Vocabulary => {
+  const tokens = textsAt(metadata, 'tokenizer.ggml.tokens')
+  if (tokens.length === 0 || tokens.length > limits.modelVocab)
+    throw bad(`it has ${tokens.length} tokens`)
+  const given = metadata.get('tokenizer.ggml.token_type')
+  const kinds = new Int32Array(tokens.length).fill(Kind.normal)
+  if (given !== undefined) {
+    if (!ArrayBuffer.isView(given) || given.length !== tokens.length)
+      throw bad('tokenizer.ggml.token_type does not fit its tokens')
+    for (let id = 0; id < kinds.length; id++) kinds[id] = Number(given[id])
+  }
+  // Some converters leave the end tokens' kind at normal or user-defined.
+  for (const id of endIdsOf(metadata, tokens, kinds)) kinds[id] = Kind.control
+  return { tokens, kinds }
+}
+
+/** A token id that a key names, if it lies within the vocabulary. */
+const idAt = (metadata: GgufMetadata, key: string, count: number): number | undefined => {
+  const id = metadata.get(`tokenizer.ggml.${key}_token_id`)
+  return typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < count ? id : undefined
+}
+
+const endIdsOf = (metadata: GgufMetadata, tokens: string[], kinds: Int32Array): number[] => {
+  const named = ['eos', 'eot', 'eom'].map((key) => idAt(metadata, key, tokens.length))
+  const ids = new Set(named.filter((id) => id !== undefined))
+  for (const [id, token] of tokens.entries())
+    if (endNames.includes(token) && kinds[id] !== Kind.normal) ids.add(id)
+  return [...ids].sort((a, b) => a - b)
+}
+
+const addedTokens = ({ tokens, kinds }: Vocabulary): AddedToken[] =>
+  tokens.flatMap((content, id) => {
+    const kind = kinds[id]
+    if (content === '' || kind === Kind.normal || kind === Kind.byte) return []
+    return [{ id, content, special: kind !== Kind.user, normalized: false }]
+  })
+
+/** Text and id of those tokens that text is made of; own properties whatever their names. */
+const plainTokens = ({ tokens, kinds }: Vocabulary): Record<string, number> => {
+  const plain = (id: number) => kinds[id] === Kind.normal || kinds[id] === Kind.byte
+  return Object.fromEntries(tokens.flatMap((token, id) => (plain(id) ? [[token, id]] : [])))
+}
+
+const split = (Regex: string) => ({
+  type: 'Split',
+  pattern: { Regex },
+  behavior: 'Isolated',
+  invert: false,
+})
+
+/** Byte-level BPE, as GPT-2 introduced it. */
+const byteLevel = (metadata: GgufMetadata, vocabulary: Vocabulary): TokenizerJson => {
+  const rule = preTokenizer(ruleName(metadata))
+  const bytes = { type: 'ByteLevel', add_prefix_space: false, use_regex: false }
+  return {
+    added_tokens: addedTokens(vocabulary),
+    normalizer: null,
+    pre_tokenizer: { type: 'Sequence', pretokenizers: [...rule.patterns.map(split), bytes] },
+    post_processor: null,
+    decoder: { type: 'ByteLevel' },
+    model: {
+      type: 'BPE',
+      vocab: plainTokens(vocabulary),
+      merges: textsAt(metadata, 'tokenizer.ggml.merges'),
+      ignore_merges: rule.ignoreMerges ?? false,
+    },
+  }
+}
+
+const ruleName = (metadata: GgufMetadata): string => {
+  const name = metadata.get('tokenizer.ggml.pre') ?? 'default'
+  if (typeof name !== 'string') throw bad('tokenizer.ggml.pre is not a text')
+  return name
+}
+
+/**
+ * The merges that a SentencePiece vocabulary implies: any two tokens that together are
+ * one may merge, those with the best score first.
+ */
+const mergesByScore = (vocab: Record<string, number>, scores: ArrayLike<unknown>) => {
+  const ids = new Map(Object.entries(vocab))
+  const found: { left: string; right: string; score: number; a: number; b: number }[] = []
+  for (const [token, id] of ids) {
+    if (token.length > limits.tokenChars) continue
+    for (let at = 1; at < token.length; at++) {
+      const left = token.slice(0, at)
+      const right = token.slice(at)
+      const a = ids.get(left)
+      const b = ids.get(right)
+      if (a !== undefined && b !== undefined)
+        found.push({ left, right, score: Number(scores[id]), a, b })
+    }
+  }
+  found.sort((x, y) => y.score - x.score || x.a - y.a || x.b - y.b)
+  return found.map(({ left, right }): [string, string] => [left, right])
+}
+
+/** SentencePiece BPE: scores instead of merges, bytes for what has no token. */
+const sentencePiece = (metadata: GgufMetadata, vocabulary: Vocabulary): TokenizerJson => {
+  const scores = metadata.get('tokenizer.ggml.scores')
+  if (!ArrayBuffer.isView(scores) || scores.length !== vocabulary.tokens.length)
+    throw bad('tokenizer.ggml.scores does not fit its tokens')
+  const { tokens, kinds } = vocabulary
+  const normal = Object.fromEntries(
+    tokens.flatMap((token, id) => (kinds[id] === Kind.normal ? [[token, id]] : [])),
+  )
+  const prefix = metadata.get('tokenizer.ggml.add_space_prefix') !== false
+  const spaces = { type: 'Replace', pattern: { String: ' ' }, content: '▁' }
+  return {
+    added_tokens: addedTokens(vocabulary),
+    normalizer: {
+      type: 'Sequence',
+      normalizers: prefix ? [{ type: 'Prepend', prepend: '▁' }, spaces] : [spaces],
+    },
+    pre_tokenizer: null,
+    post_processor: null,
+    decoder: {
+      type: 'Sequence',
+      decoders: [
+        { type: 'Replace', pattern: { String: '▁' }, content: ' ' },
+        { type: 'ByteFallback' },
+        { type: 'Fuse' },
+        ...(prefix ? [{ type: 'Strip', content: ' ', start: 1, stop: 0 }] : []),
+      ],
+    },
+    model: {
+      type: 'BPE',
+      vocab: plainTokens(vocabulary),
+      merges: mergesByScore(normal, scores),
+      byte_fallback: true,
+    },
+  }
+}
+
+const kinds: Readonly<
+  Record<
+    string,
+    {
+      make: (metadata: GgufMetadata, vocabulary: Vocabulary) => TokenizerJson
+      addBos: (metadata: GgufMetadata) => boolean
+    }
+  >
+> = {
+  gpt2: { make: byteLevel, addBos: (m) => preTokenizer(ruleName(m)).addBos ?? false },
+  llama: { make: sentencePiece, addBos: () => true },
+}
+
+/**
+ * Reads tokenizer and chat template from a GGUF file's keys.
+ * @throws MdiError `bad-file`; `unsupported` with the tokenizer's or its rule's name
+ */
+export const textSpecFromGguf = (metadata: GgufMetadata): TextSpec => {
+  const name = metadata.get('tokenizer.ggml.model')
+  if (typeof name !== 'string') throw bad('tokenizer.ggml.model is missing')
+  const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined
+  if (!kind)
+    throw new MdiError(
+      'unsupported',
+      `The model's tokenizer is of the kind "${name.slice(0, 60)}", which is not supported.`,
+    )
+  const vocabulary = vocabularyOf(metadata)
+  const { tokens } = vocabulary
+  const bosId = idAt(metadata, 'bos', tokens.length)
+  const eosId = idAt(metadata, 'eos', tokens.length)
+  const bosToken = bosId === undefined ? undefined : tokens[bosId]
+  const eosToken = eosId === undefined ? undefined : tokens[eosId]
+  const template = metadata.get('tokenizer.chat_template')
+  const says = metadata.get('tokenizer.ggml.add_bos_token')
+  const addBos = typeof says === 'boolean' ? says : kind.addBos(metadata)
+  return {
+    tokenizer: kind.make(metadata, vocabulary),
+    tokenizerConfig: {},
+    ...(typeof template === 'string' ? { chatTemplate: template } : {}),
+    ...(bosToken === undefined ? {} : { bosToken }),
+    ...(eosToken === undefined ? {} : { eosToken }),
+    endIds: endIdsOf(metadata, tokens, vocabulary.kinds),
+    addBos: addBos && bosId !== undefined,
+    ...(bosId === undefined ? {} : { bosId }),
+  }
+}

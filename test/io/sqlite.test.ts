@@ -1,0 +1,339 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import Database from 'better-sqlite3'
+import { RecordReader } from '../../services/io/reader.ts'
+import { SqliteStore } from '../../services/io/sqlite.ts'
+import { LocalStore, type StoreOptions } from '../../services/io/store.ts'
+import { limits } from '../../services/limits.ts'
+import { layoutRecord } from '../../services/model/record.ts'
+import type { Manifest } from '../../services/model/spec.ts'
+import { bytesOf } from './bytes.ts'
+
+const entry = new URL('./entry.ts', import.meta.url)
+const hashOf = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex')
+const MiB = 1024 * 1024
+
+/** A store in a folder of its own, removed at the end. */
+const withFolder = async (work: (folder: string) => Promise<void> | void): Promise<void> => {
+  const folder = mkdtempSync(join(tmpdir(), 'mdi-store-'))
+  try {
+    await work(folder)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+const withStore = (
+  work: (store: SqliteStore, folder: string) => Promise<void>,
+  options: Partial<StoreOptions> = {},
+): Promise<void> =>
+  withFolder(async (folder) => {
+    const store = new SqliteStore(entry, { folder, ...options })
+    await store.start()
+    try {
+      await work(store, folder)
+    } finally {
+      await store.close()
+    }
+  })
+
+const put = async (store: SqliteStore, data: Uint8Array, piece = 1_000_003): Promise<string> => {
+  const writer = await store.createRecord()
+  for (let at = 0; at < data.length; at += piece) await writer.write(data.subarray(at, at + piece))
+  const { sha256, bytes } = await writer.finish()
+  assert.equal(sha256, hashOf(data))
+  assert.equal(bytes, data.length)
+  return sha256
+}
+const manifest = (name: string, shas: string[]): Manifest =>
+  ({
+    name,
+    spec: { family: 'llama', layers: shas.length },
+    records: shas.map((sha256, layer) => ({ kind: 'layer', layer, sha256, bytes: 1 })),
+  }) as unknown as Manifest
+const refused = (code: string, sentence: RegExp) => (error: unknown) => {
+  assert.equal((error as { code?: unknown }).code, code)
+  assert.match((error as Error).message, sentence)
+  return true
+}
+
+test('a record comes back as it was written, in any pieces, beside the writer', () =>
+  withStore(async (store, folder) => {
+    const data = bytesOf(1, 9 * MiB + 12_345)
+    const sha = await put(store, data)
+    assert.deepEqual(await store.hasRecords([sha, 'ff'.repeat(32)]), new Set([sha]))
+    const around = limits.chunkBytes - 5
+    assert.deepEqual(await store.readRecord(sha, around, 10), data.subarray(around, around + 10))
+    assert.deepEqual(await store.readRecord(sha, 0, data.length), data)
+    const chunk = await store.getChunk(sha, 2)
+    assert.deepEqual(Buffer.from(chunk.data), Buffer.from(data.subarray(8 * MiB)))
+    assert.equal(chunk.sha256, hashOf(data.subarray(8 * MiB)))
+    const reader = new RecordReader({ folder })
+    try {
+      const writer = await store.createRecord()
+      await writer.write(bytesOf(2, 5 * MiB))
+      assert.equal(reader.bytes(sha), data.length)
+      assert.deepEqual(reader.read(sha, 0, data.length), data)
+      const target = new Uint8Array(3 * MiB)
+      reader.readInto(sha, 3 * MiB, target)
+      assert.deepEqual(target, data.subarray(3 * MiB, 6 * MiB))
+      const second = await writer.finish()
+      assert.equal(hashOf(reader.read(second.sha256, 0, second.bytes)), second.sha256)
+    } finally {
+      reader.close()
+    }
+  }))
+
+test('a reader gives the tensors of a record', () =>
+  withStore(async (store, folder) => {
+    const { header, tensors, bytes } = layoutRecord([
+      { name: 'attn_norm', type: 'F32', rows: 1, columns: 4, bytes: 16 },
+    ])
+    const record = new Uint8Array(bytes)
+    record.set(header)
+    const sha = await put(store, record)
+    const plain = await put(store, bytesOf(3, 100))
+    const reader = new RecordReader({ folder })
+    try {
+      assert.deepEqual(reader.header(sha), tensors)
+      assert.throws(() => reader.header(plain), { code: 'bad-file' })
+      assert.throws(() => reader.header('ab'.repeat(32)), { code: 'not-found' })
+      assert.throws(() => reader.read(sha, bytes - 1, 2), { code: 'bad-value' })
+      assert.throws(() => reader.read(sha, -1, 2), { code: 'bad-value' })
+      assert.throws(() => reader.read(sha, 0.5, 2), { code: 'bad-value' })
+    } finally {
+      reader.close()
+    }
+  }))
+
+test('the same record twice is kept once; a dropped one leaves nothing', () =>
+  withStore(async (store) => {
+    const data = bytesOf(4, 5 * MiB)
+    assert.equal(await put(store, data), await put(store, data, 77_777))
+    const writer = await store.createRecord()
+    await writer.write(bytesOf(5, 5 * MiB))
+    await writer.abort()
+    await writer.abort()
+    await store.putModel(manifest('m', [hashOf(data)]))
+    assert.equal(await store.removeUnused(), 0)
+    await assert.rejects(writer.finish(), /finished or dropped/)
+  }))
+
+test('a transfer resumes with the chunks that are here, and checks each and the whole', () =>
+  withFolder(async (folder) => {
+    const data = bytesOf(6, 9 * MiB)
+    const sha = hashOf(data)
+    const part = (i: number) => data.subarray(i * limits.chunkBytes, (i + 1) * limits.chunkBytes)
+    const session = async (work: (store: SqliteStore) => Promise<void>) => {
+      const store = new SqliteStore(entry, { folder })
+      await store.start()
+      await work(store)
+      await store.close()
+    }
+    await session(async (store) => {
+      assert.deepEqual(await store.openRecord(sha, data.length), {
+        sha256: sha,
+        bytes: data.length,
+        have: [],
+      })
+      await store.putChunk(sha, 2, part(2), hashOf(part(2)))
+      await store.putChunk(sha, 0, part(0), hashOf(part(0)))
+      const wrong = store.putChunk(sha, 1, part(1), hashOf(part(0)))
+      await assert.rejects(wrong, refused('bad-file', /Chunk 1 of record .* was damaged/))
+      const short = store.putChunk(sha, 1, data.subarray(0, 5), hashOf(data.subarray(0, 5)))
+      await assert.rejects(short, refused('bad-file', /5 bytes instead of 4194304/))
+      for (const index of [3, -1, 0.5, Number.NaN])
+        await assert.rejects(store.putChunk(sha, index, part(1), hashOf(part(1))), {
+          code: 'bad-value',
+        })
+      await assert.rejects(store.sealRecord(sha), refused('bad-file', /2 of 3 chunks/))
+      assert.equal((await store.hasRecords([sha])).size, 0, 'not before it is sealed')
+      await assert.rejects(store.readRecord(sha, 0, 1), { code: 'not-found' })
+    })
+    await session(async (store) => {
+      assert.deepEqual((await store.openRecord(sha, data.length)).have, [0, 2])
+      await store.putChunk(sha, 0, part(0), hashOf(part(0)))
+      await store.putChunk(sha, 1, part(1), hashOf(part(1)))
+      await store.sealRecord(sha)
+      await store.sealRecord(sha)
+      assert.deepEqual(await store.readRecord(sha, 0, data.length), data)
+      assert.deepEqual((await store.openRecord(sha, data.length)).have, [0, 1, 2])
+      await assert.rejects(store.openRecord(sha, 5), { code: 'bad-value' })
+    })
+  }))
+
+test('a record that does not match its address is dropped', () =>
+  withStore(async (store) => {
+    const data = bytesOf(7, 1_000)
+    const sha = hashOf(bytesOf(8, 1_000))
+    await store.openRecord(sha, 1_000)
+    await store.putChunk(sha, 0, data, hashOf(data))
+    await assert.rejects(store.sealRecord(sha), refused('bad-file', /does not match its hash/))
+    assert.deepEqual((await store.openRecord(sha, 1_000)).have, [])
+    for (const bytes of [0, -1, 1.5, 2 ** 50])
+      await assert.rejects(store.openRecord(sha, bytes), { code: 'bad-value' })
+    await assert.rejects(store.openRecord("' OR 1", 5), { code: 'bad-value' })
+    await assert.rejects(store.getChunk(sha, 0), { code: 'not-found' })
+  }))
+
+test('models share records; a removed one gives its room back to the disk', () =>
+  withStore(async (store, folder) => {
+    const file = join(folder, 'models.sqlite')
+    const [a, b, c] = [
+      await put(store, bytesOf(11, 6 * MiB)),
+      await put(store, bytesOf(12, 8 * MiB)),
+      await put(store, bytesOf(13, 3 * MiB)),
+    ]
+    await store.putModel(manifest('one', [a, b]))
+    await store.putModel(manifest('two', [b, c, 'ee'.repeat(32)]))
+    assert.deepEqual(
+      (await store.listModels()).map((m) => m.name),
+      ['one', 'two'],
+    )
+    const first = await store.removeModel('one')
+    assert.ok(first >= 6 * MiB && first < 7 * MiB, `${first} bytes`)
+    assert.deepEqual(await store.hasRecords([a, b, c]), new Set([b, c]))
+    assert.equal(hashOf(await store.readRecord(b, 0, 8 * MiB)), b)
+    // A model under a name that is taken replaces the old one.
+    await store.putModel(manifest('two', [c]))
+    assert.deepEqual(await store.hasRecords([b, c]), new Set([c]))
+    await store.removeModel('two')
+    assert.ok(statSync(file).size < MiB, `${statSync(file).size} bytes are left`)
+    assert.equal(await store.getModel('two'), undefined)
+    const gone = refused('not-found', /^There is no model named two in the store\.$/)
+    await assert.rejects(store.removeModel('two'), gone)
+  }))
+
+test('records of a broken-off import are removed when asked, wanted ones kept', () =>
+  withStore(async (store) => {
+    const a = await put(store, bytesOf(14, 2 * MiB))
+    const b = await put(store, bytesOf(15, 2 * MiB))
+    assert.ok((await store.removeUnused([b])) >= 2 * MiB)
+    assert.deepEqual(await store.hasRecords([a, b]), new Set([b]))
+  }))
+
+test('settings survive and are replaced', () =>
+  withFolder(async (folder) => {
+    for (const value of ['first', 'zweiter — 値']) {
+      const store = new SqliteStore(entry, { folder })
+      await store.start()
+      assert.equal(await store.getConfig('epoch'), value === 'first' ? undefined : 'first')
+      await store.setConfig('epoch', value)
+      assert.equal(await store.getConfig('epoch'), value)
+      await store.close()
+    }
+    const db = new Database(join(folder, 'config.sqlite'))
+    assert.equal(db.pragma('user_version', { simple: true }), 1)
+    db.close()
+  }))
+
+test('a full store says so, and takes the next record when there is room', () =>
+  withStore(
+    async (store, folder) => {
+      const kept = await put(store, bytesOf(21, 5 * MiB))
+      const writer = await store.createRecord()
+      const full = refused('disk-full', /^There is no room left for .*models\.sqlite: free some/)
+      await assert.rejects(writer.write(bytesOf(22, 20 * MiB)), full)
+      await writer.abort()
+      await store.putModel(manifest('m', [kept]))
+      assert.equal(hashOf(await store.readRecord(kept, 0, 5 * MiB)), kept)
+      await put(store, bytesOf(23, 5 * MiB))
+      assert.ok(statSync(join(folder, 'models.sqlite')).size <= 14 * MiB)
+    },
+    { maxBytes: 14 * MiB },
+  ))
+
+test('a second opening is refused with the process number; reading only is let in', () =>
+  withStore(async (store, folder) => {
+    const sha = await put(store, bytesOf(24, 1_000))
+    await store.putModel(manifest('m', [sha]))
+    const second = new SqliteStore(entry, { folder })
+    await assert.rejects(
+      second.start(),
+      refused('store', new RegExp(`is in use by this process \\(${process.pid}\\): stop it`)),
+    )
+    await second.close()
+    const reading = new SqliteStore(entry, { folder, readOnly: true })
+    await reading.start()
+    assert.deepEqual(
+      (await reading.listModels()).map((m) => m.name),
+      ['m'],
+    )
+    assert.equal((await reading.readRecord(sha, 0, 10)).length, 10)
+    for (const change of [
+      () => reading.removeModel('m'),
+      () => reading.setConfig('a', 'b'),
+      () => reading.createRecord(),
+    ])
+      await assert.rejects(change(), refused('store', /open for reading only/))
+    await reading.close()
+  }))
+
+test('an opened store without a folder, of another kind, newer or damaged: one sentence each', () =>
+  withFolder(async (folder) => {
+    const options = { folder }
+    const file = join(folder, 'models.sqlite')
+    assert.throws(
+      () => new LocalStore({ folder: join(folder, 'none'), readOnly: true }),
+      refused('not-found', /^There is no store in .*none yet: import a model first\.$/),
+    )
+    writeFileSync(join(folder, 'plain'), 'x')
+    assert.throws(
+      () => new LocalStore({ folder: join(folder, 'plain', 'sub') }),
+      refused('store', /cannot be opened for writing \(ENOTDIR\)/),
+    )
+    const other = new Database(file)
+    other.exec('CREATE TABLE t (x)')
+    other.close()
+    assert.throws(() => new LocalStore(options), refused('store', /is not a store of mdi/))
+    rmSync(file)
+    new LocalStore(options).close()
+    const newer = new Database(file)
+    newer.pragma('user_version = 99')
+    newer.close()
+    assert.throws(() => new LocalStore(options), refused('store', /written by a newer version/))
+    writeFileSync(file, 'This is no database at all, whatever its name says.'.repeat(100))
+    assert.throws(() => new LocalStore(options), refused('store', /models in .* are damaged/))
+    // Nothing stays locked after a refusal.
+    rmSync(file)
+    new LocalStore(options).close()
+  }))
+
+test('damage on disk is found when a record is read', () =>
+  withFolder((folder) => {
+    const file = join(folder, 'models.sqlite')
+    const store = new LocalStore({ folder })
+    const handle = store.beginImport()
+    const data = bytesOf(31, 3 * MiB)
+    store.writeImport(handle, data)
+    const { sha256 } = store.finishImport(handle)
+    store.close()
+    const bytes = readFileSync(file)
+    const at = bytes.indexOf(Buffer.from(data.subarray(2 * MiB, 2 * MiB + 16)))
+    assert.ok(at > 0)
+    bytes.writeUInt8((bytes[at] ?? 0) ^ 1, at)
+    writeFileSync(file, bytes)
+    const reader = new RecordReader({ folder })
+    assert.throws(
+      () => reader.read(sha256, 0, 10),
+      refused('bad-file', /damaged on disk: remove its model and import it again/),
+    )
+    reader.close()
+    truncateSync(file, MiB)
+    assert.throws(() => new LocalStore({ folder }).readRecord(sha256, 0, 10), { name: 'MdiError' })
+  }))
+
+test('calls before the start and after the end are refused', () =>
+  withFolder(async (folder) => {
+    const store = new SqliteStore(entry, { folder })
+    await assert.rejects(store.listModels(), /has not been started/)
+    await store.start()
+    const last = store.setConfig('a', 'b')
+    await store.close()
+    await last
+    await store.close()
+    await assert.rejects(store.listModels(), refused('store', /closed/))
+  }))
