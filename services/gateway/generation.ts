@@ -88,7 +88,11 @@ export class Generations {
   }
 
   /** Starts a request. Errors of its making go to the listener too. */
-  async submit(model: GenerationModel, request: TextRequest, listener: AnswerListener): Promise<void> {
+  async submit(
+    model: GenerationModel,
+    request: TextRequest,
+    listener: AnswerListener,
+  ): Promise<void> {
     const startedAt = this.#clock.now()
     try {
       const { ids, stops, dropped } = await promptOf(model, request)
@@ -174,7 +178,10 @@ export class Generations {
     const { answer, startedAt, firstAt, lastAt, stopped } = running
     if (!stopped) this.#emit(running, running.stream.flush())
     if (end.reason === 'error' && !stopped) {
-      const { code, message } = end.error ?? { code: 'node-lost', message: 'The request was ended.' }
+      const { code, message } = end.error ?? {
+        code: 'node-lost',
+        message: 'The request was ended.',
+      }
       running.listener.error(new MdiError(code as MdiError['code'], message))
       return
     }

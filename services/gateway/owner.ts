@@ -117,7 +117,8 @@ export class Owner implements TokenSource {
   }
 
   #frame(kind: 'open' | 'cancel' | 'attach', value: unknown): void {
-    if (this.#link) this.#links.send(this.#link, { kind, epoch: 0, number: 0, body: writeJson(value) })
+    if (this.#link)
+      this.#links.send(this.#link, { kind, epoch: 0, number: 0, body: writeJson(value) })
   }
 
   #wait(): void {

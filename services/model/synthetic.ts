@@ -3,7 +3,8 @@
  * model at hand, for tests and for benchmarks. They speak nonsense in real time.
  */
 import { type ByteSink, type NewTensor, type TypedValue, writeGguf } from './ggufwriter.ts'
-import { type ExpectedRecord, ggufName, modelRecords } from './layout.ts'
+import { type ExpectedRecord, modelRecords } from './layout.ts'
+import { ggufName } from './names.ts'
 import { noise, randomFloats, randomQuantized } from './noise.ts'
 import { type TensorType, typeByName } from './quants.ts'
 import type { ModelSpec } from './spec.ts'
