@@ -32,3 +32,17 @@ export const randomModel = async (
   )
   return new Uint8Array(Buffer.concat(parts))
 }
+
+/** A shape of each family in which all that the family is beyond Llama has an effect. */
+export const familyShapes: Readonly<Record<string, Partial<RandomShape>>> = {
+  qwen2: { family: 'qwen2', tiedHead: true },
+  qwen3: { family: 'qwen3', headDim: 32 },
+  mistral: { family: 'llama', window: 5 },
+  phi3: {
+    family: 'phi3',
+    window: 6,
+    ropeFactors: [1, 1.25, 1.5, 2, 3, 4, 6, 8],
+  },
+  gemma2: { family: 'gemma2', tiedHead: true, window: 4 },
+  gemma3: { family: 'gemma3', layers: 7, tiedHead: true, window: 4, theta: 1_000_000 },
+}
