@@ -73,6 +73,17 @@ export const limits = {
 
   /** Control plane: one MQTT payload. */
   controlBytes: 1 * MiB,
+  /** A whole MQTT packet; mosquitto's own bound is 2,000,000. */
+  packetBytes: 1.5 * MiB,
+  /** Messages that wait for the broker while it is away, retained ones apart, and those. */
+  busQueue: 256,
+  busRetained: 4_096,
+  /** The broker is dialed again after this time; and silence that it takes for a loss. */
+  brokerRedialMs: 500,
+  brokerKeepaliveSeconds: 10,
+  brokerConnectMs: 5_000,
+  /** Clients of the embedded broker. */
+  brokerClients: 1_024,
   /** A probe of a link: sent this often, and the link is lost after this silence. */
   probeEveryMs: 500,
   linkSilenceMs: 2_000,
@@ -115,5 +126,9 @@ assertRelation(limits.linkSilenceMs * 2 < limits.lossMs, 'a loss is told in time
 assertRelation(
   limits.redialMaxMs + limits.connectMs + limits.probeEveryMs < limits.lossMs,
   'a node that is back is found in time',
+)
+assertRelation(
+  limits.controlBytes < limits.packetBytes && limits.packetBytes < 2_000_000,
+  'a control message fits into a packet, and a packet through mosquitto',
 )
 assertRelation(limits.chunkBytes < limits.frameBodyBytes, 'a chunk fits into a frame')
