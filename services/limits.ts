@@ -66,6 +66,15 @@ export const limits = {
   /** Frames in flight in the whole ring; below every queue, so a cycle cannot block. */
   framesInFlight: 48,
 
+  /** Weight transfer: records at once, and chunks of each on their way. */
+  fetchRecords: 2,
+  fetchChunks: 2,
+  /** A source that answers no chunk for so long is given up for another. */
+  fetchMs: 30_000,
+  /** Rounds over all sources without an answer before a fetch fails. */
+  fetchRounds: 3,
+  /** Chunks that a peer may ask for ahead; beyond, it is cut off. */
+  fetchesAhead: 16,
   /** A model's manifest as JSON, with its tokenizer. */
   manifestBytes: 64 * MiB,
   /** Turns of one conversation. */
@@ -130,5 +139,9 @@ assertRelation(
 assertRelation(
   limits.controlBytes < limits.packetBytes && limits.packetBytes < 2_000_000,
   'a control message fits into a packet, and a packet through mosquitto',
+)
+assertRelation(
+  limits.fetchRecords * limits.fetchChunks <= limits.fetchesAhead,
+  'a node of ours never asks for more chunks than a peer serves',
 )
 assertRelation(limits.chunkBytes < limits.frameBodyBytes, 'a chunk fits into a frame')
