@@ -28,7 +28,7 @@ export type MqttOptions = {
 
 /** CONNACK codes by which a broker says that it does not speak our version (3.1.1, 5). */
 const WRONG_VERSION = [1, 132]
-const PROTOCOLS = ['mqtt:', 'mqtts:', 'ws:', 'wss:']
+const PORTS = { mqtt: 1883, mqtts: 8883, ws: 80, wss: 443 } as const
 /** Closed without an answer this often, version 5 is given up too. */
 const SILENT_CLOSES = 2
 
@@ -44,6 +44,20 @@ export const matchesFilter = (filter: string, topic: string): boolean => {
     if (levels[i] === undefined || (level !== '+' && level !== levels[i])) return false
   }
   return wanted.length === levels.length
+}
+
+/** The URL's parts as mqtt.js names them; given a string, it would use the deprecated parser. */
+const addressOf = (url: URL): IClientOptions => {
+  const protocol = url.protocol.slice(0, -1) as 'mqtt' | 'mqtts' | 'ws' | 'wss'
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  return {
+    protocol,
+    host,
+    port: Number(url.port) || PORTS[protocol],
+    ...(protocol.startsWith('ws') ? { path: `${url.pathname}${url.search}` } : {}),
+    ...(url.username ? { username: decodeURIComponent(url.username) } : {}),
+    ...(url.password ? { password: decodeURIComponent(url.password) } : {}),
+  }
 }
 
 /** The bus. The constructor does nothing; `start` dials. */
@@ -76,12 +90,12 @@ export class MqttBus implements Bus {
   start(): void {
     // mqtt.js takes whatever it does not know for some protocol.
     const url = URL.parse(this.#options.url)
-    if (!url || !PROTOCOLS.includes(url.protocol) || url.hostname === '')
+    if (!url || !Object.hasOwn(PORTS, url.protocol.slice(0, -1)) || url.hostname === '')
       throw new MdiError(
         'bad-value',
         `"${this.#place}" is no broker's address; it looks like mqtt://192.168.1.10:1883.`,
       )
-    this.#client = mqtt.connect(this.#options.url, this.#connectOptions())
+    this.#client = mqtt.connect({ ...addressOf(url), ...this.#connectOptions() })
     const client = this.#client
     client.on('connect', () => this.#connected())
     client.on('message', (topic, payload, packet) => this.#receive(topic, payload, packet))

@@ -191,6 +191,8 @@ test('a wrong password is told, again and again tried, and taken when it is righ
   assert.match(down.reason, /Not authorized/)
   const right = client(t, broker.port, { username: 'pi', password: 'raspberry' })
   await right.connections.next(isUp)
+  const inUrl = client(t, broker.port, { url: `mqtt://pi:raspberry@127.0.0.1:${broker.port}` })
+  await inUrl.connections.next(isUp)
 })
 
 test('a broker’s address that is none, and a password in it that is not told', () => {
