@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { Command } from 'commander'
 import { MdiError } from '../errors.ts'
 import type { Answer, Generations, TextRequest } from '../gateway/generation.ts'
-import type { Entry, LocalRing } from '../lifecycle.ts'
+import type { Entry, LocalRing } from '../lifecycle/local.ts'
 import { onInterrupt } from './interrupt.ts'
 import { withLocalRing } from './local.ts'
 import {

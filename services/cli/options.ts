@@ -4,6 +4,7 @@ import { availableParallelism, homedir } from 'node:os'
 import { join } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import { MdiError } from '../errors.ts'
+import { CHUNK_ROWS } from '../lifecycle/local.ts'
 import { checkSampling, defaultSampling, type SamplingParameters } from '../model/sampler.ts'
 import { checkStops } from '../model/stream.ts'
 import type { Arithmetic } from '../ports.ts'
@@ -56,9 +57,6 @@ export type EngineOptions = {
   chunkRows: number
   memory?: number
 }
-
-/** Rows of a prompt in one visit unless said otherwise; measured in ARCHITECTURE.md. */
-const CHUNK_ROWS = 64
 
 export const addEngineOptions = (command: Command): Command =>
   command

@@ -1,7 +1,7 @@
 /** The command line: its commands, what they share, and how they end. */
 import { Command, CommanderError } from 'commander'
 import { ExitStatus } from '../errors.ts'
-import type { Entry } from '../lifecycle.ts'
+import type { Entry } from '../lifecycle/local.ts'
 import { version } from '../version.ts'
 import { addBench } from './bench.ts'
 import { addChat } from './chat.ts'

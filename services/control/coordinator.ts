@@ -10,7 +10,7 @@ import { partition } from '../plan/partition.ts'
 import type { BridgeHealth, BridgeInfo, Desired, NodeState, Online } from '../wire/control.ts'
 import type { Peer } from '../wire/values.ts'
 import type { VerbData, VerbRequest } from '../wire/verbs.ts'
-import { desiredOf, emptyPlan, type Plan, peerOf, planNode, samePeer } from './plan.ts'
+import { desiredOf, emptyPlan, type Plan, peerOf, planNodes, samePeer } from './plan.ts'
 
 export type CoordinatorOptions = {
   version: string
@@ -158,15 +158,10 @@ export class Coordinator {
   #load(reply: string, request: VerbRequest<'load'>, model: LoadModel): CoordinatorEffect[] {
     try {
       const nodes = this.#choose(request.nodes)
-      const stages = partition(
-        model.manifest.name,
-        modelCost(model.manifest),
-        nodes.map(planNode),
-        {
-          positions: Math.min(model.context, PLANNED_POSITIONS),
-          ...(request.layers && { layers: request.layers }),
-        },
-      )
+      const stages = partition(model.manifest.name, modelCost(model.manifest), planNodes(nodes), {
+        positions: Math.min(model.context, PLANNED_POSITIONS),
+        ...(request.layers && { layers: request.layers }),
+      })
       const byId = new Map(nodes.map((n) => [n.id, n]))
       const plan: Plan = {
         epoch: this.#nextEpoch,
