@@ -11,7 +11,9 @@ export const limits = {
   /** A record may not be longer. */
   recordBytes: 16 * 1024 * MiB,
   /** The store's write-ahead log is written back when it has grown to this. */
-  storeLogBytes: 16 * MiB,
+  storeLogBytes: 8 * MiB,
+  /** Room set aside so that things can be removed on a full disk; twice the log. */
+  storeReserveBytes: 16 * MiB,
   /** Tensors inside a record start at multiples of this. */
   recordAlignment: 64,
   /** A record's header (JSON) may not be longer. */
