@@ -62,16 +62,49 @@ export const limits = {
   /** Data plane: one frame's header and body. */
   frameHeaderBytes: 64 * KiB,
   frameBodyBytes: 64 * MiB,
+  /** A frame's body of JSON (a prompt's tokens), and those of a handshake. */
+  frameJsonBytes: 4 * MiB,
+  helloBytes: 16 * KiB,
+  /** KV operations in one visit at most. */
+  operations: 1_024,
+  /** A prompt's tokens; reference steps that a request may be scored on, and ids a step. */
+  promptTokens: 262_144,
+  scoreSteps: 4_096,
+  scoreIds: 256,
+  /** Addresses that a node may announce. */
+  addresses: 32,
   /** Frames that a node queues at most before it stops reading. */
   queueFrames: 64,
+  /** Bytes that may wait in a link's queue, beside one frame. */
+  queueBytes: 64 * MiB,
   /** Frames in flight in the whole ring; below every queue, so a cycle cannot block. */
   framesInFlight: 48,
+
+  /** A model's manifest as JSON, with its tokenizer. */
+  manifestBytes: 64 * MiB,
+  /** Turns of one conversation. */
+  chatMessages: 4_096,
 
   /** Control plane: one MQTT payload. */
   controlBytes: 1 * MiB,
   /** A probe of a link: sent this often, and the link is lost after this silence. */
   probeEveryMs: 500,
   linkSilenceMs: 2_000,
+  /** A TCP connection and its handshake must be there within this time. */
+  connectMs: 1_500,
+  helloMs: 1_000,
+  /** Another address is tried beside the first ones after this time. */
+  dialStaggerMs: 250,
+  /** Dialing is tried again after this time, doubled up to the second each time. */
+  redialMs: 100,
+  redialMaxMs: 1_000,
+  /** Rounds of dialing that fail before "seen but unreachable" is told. */
+  unreachableRounds: 3,
+  /** Connections at once that have not said who they are, and all together. */
+  strangers: 64,
+  connections: 1_024,
+  /** The starter gives the ring up when visits are out and none came back for this long. */
+  visitMs: 300_000,
   /** A node is told lost to waiting requests within this time. */
   lossMs: 5_000,
 
@@ -98,4 +131,8 @@ assertRelation(
   'a link is lost after three probes, not one',
 )
 assertRelation(limits.linkSilenceMs * 2 < limits.lossMs, 'a loss is told in time')
+assertRelation(
+  limits.redialMaxMs + limits.connectMs + limits.probeEveryMs < limits.lossMs,
+  'a node that is back is found in time',
+)
 assertRelation(limits.chunkBytes < limits.frameBodyBytes, 'a chunk fits into a frame')

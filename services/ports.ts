@@ -4,7 +4,11 @@
  */
 import type { SamplingParameters } from './model/sampler.ts'
 import type { Manifest } from './model/spec.ts'
+import type { Frame, KvOperation, PlainDraft, Segment, VisitFrame } from './wire/frame.ts'
+import type { Hello, Purpose } from './wire/hello.ts'
+import type { Peer } from './wire/values.ts'
 
+export type { KvOperation, Segment } from './wire/frame.ts'
 export type { SamplingParameters }
 
 /** Time that never jumps: milliseconds since an arbitrary moment. */
@@ -75,28 +79,6 @@ export interface Store {
   close(): Promise<void>
 }
 
-/** A part of a visit: consecutive rows of one sequence. */
-export type Segment = {
-  /** The sequence's number, given by the starter; unique in the ring's life. */
-  sequence: number
-  /** Stale speculation is told by it; 0 without speculation. */
-  branch: number
-  /** Position of the first row in the sequence. */
-  position: number
-  rows: number
-  /** How many of the last rows go to the head (0 within a prompt). */
-  wanted: number
-}
-
-/** A change of KV state; it travels in the same ordered stream as the rows. */
-export type KvOperation =
-  | { kind: 'open'; sequence: number }
-  /** Keeps the first `length` positions. */
-  | { kind: 'truncate'; sequence: number; length: number }
-  /** Copies the first `length` positions of `from` into `sequence` (a shared prefix). */
-  | { kind: 'copy'; sequence: number; from: number; length: number }
-  | { kind: 'close'; sequence: number }
-
 /** How the engine multiplies: fp32 activations, or 8-bit activations. */
 export type Arithmetic = 'exact' | 'fast'
 
@@ -126,26 +108,38 @@ export type EngineAssignment = {
   context: number
 }
 
+/** What one call of the engine does, in this order. */
+export type Job = {
+  /** Changes of KV state. */
+  operations: readonly KvOperation[]
+  /** Rows to run through the layers; empty: none. */
+  segments: readonly Segment[]
+  /**
+   * The rows' input, one after the other: token ids (the starter embeds them) or
+   * activations `[rows, hidden]`, which are handed over.
+   */
+  input: Int32Array | Float32Array
+  /** Rows that come out: all of them, or those wanted (after the last layer). */
+  output: 'rows' | 'wanted'
+  /** What to do with each row that comes out, at the head; absent: the rows are given back. */
+  head?: readonly HeadRequest[]
+}
+
+/** What a job gave: activations `[rows, hidden]`, or the head's answers. */
+export type JobOutput = { x: Float32Array } | { results: HeadResult[] }
+
 /**
- * Computes layers. One call at a time is computed, in the order of the calls.
+ * Computes layers. Jobs are done one at a time, in the order of the calls.
  * Activations are row-major `[rows, hidden]` float32.
  */
 export interface Engine {
-  /** Loads what is missing, drops what is no longer wanted. */
+  /** Loads what is missing, drops what is no longer wanted; every sequence is closed. */
   load(assignment: EngineAssignment, onProgress?: OnProgress): Promise<EngineReport>
-  /** Rows of the embedding. */
-  embed(ids: Int32Array): Promise<Float32Array>
-  /** Applies changes of KV state. */
-  kv(operations: readonly KvOperation[]): Promise<void>
   /**
-   * Runs the layers over the segments' rows, in order, and stores their KV rows.
-   * @param x `[sum of rows, hidden]`; handed over: not to be used by the caller afterwards
-   * @param wantedOnly return only the rows wanted (the ring's last stage)
-   * @returns `[rows or rows wanted, hidden]`
+   * KV operations, then embedding, layers and head as the job says. Errors: `bad-value`
+   * (a segment that does not follow its sequence), `too-long`, `not-found`.
    */
-  run(segments: readonly Segment[], x: Float32Array, wantedOnly: boolean): Promise<Float32Array>
-  /** Normalizes, projects and samples: one request a row of `x`. */
-  head(x: Float32Array, requests: readonly HeadRequest[]): Promise<HeadResult[]>
+  run(job: Job): Promise<JobOutput>
   close(): Promise<void>
 }
 
@@ -190,4 +184,52 @@ export type BusMessage = {
   /** MQTT 5 only. */
   responseTopic?: string
   correlation?: Uint8Array
+}
+
+/** A link to another node that has been up; `key` is never used again. */
+export type Link = {
+  key: number
+  /** Id of the node at the other end. */
+  peer: string
+  purpose: Purpose
+  /** Whether this node dialed; a `ring` link that was dialed leads to the next stage. */
+  dialed: boolean
+}
+
+/** What happens to links. Events of one link come in order: `up`, frames, `down`. */
+export type LinkEvent =
+  /** The neighbour answered a probe: frames go both ways. */
+  | { kind: 'up'; link: Link }
+  | { kind: 'frame'; link: Link; frame: Frame }
+  | { kind: 'down'; link: Link; reason: string }
+  /** A target of `keep` is announced but cannot be reached; a sentence with address and port. */
+  | { kind: 'unreachable'; peer: string; purpose: Purpose; reason: string }
+
+/** Why a peer that says hello is not taken. */
+export type Refusal = { code: 'epoch' | 'node' | 'busy' | 'purpose'; reason: string }
+
+/**
+ * Links to other nodes. Nothing is called back from within a call: events come later.
+ */
+export interface Links {
+  /** The one receiver of all events. */
+  onEvent(handler: (event: LinkEvent) => void): void
+  /**
+   * Asked about a peer that speaks our version and is of our cluster: undefined takes it.
+   * Without it every such peer is taken.
+   */
+  onHello(admit: (hello: Hello) => Refusal | undefined): void
+  /** The epoch that our hellos and welcomes state from now on. */
+  setEpoch(epoch: number): void
+  /** Keeps a link to this peer until `drop`, dialing every address again and again. */
+  keep(peer: Peer, purpose: Purpose): void
+  /** No longer keeps it, and closes it and every other link to this peer for this purpose. */
+  drop(peer: string, purpose: Purpose): void
+  /**
+   * Sends a frame. Its body must not change afterwards.
+   * @returns false when the link is down or its queue is full: the frame was not taken
+   */
+  send(link: Link, frame: VisitFrame | PlainDraft): boolean
+  /** Stops or resumes reading from a link, when its receiver's own queue is full. */
+  pause(link: Link, paused: boolean): void
 }

@@ -19,20 +19,27 @@ const HALF_MAX = 65_504
 /** Adding and subtracting it rounds a double to an integer, faster than Math.round. */
 const ROUND = 1.5 * 2 ** 52
 
-/** The least binary16 d with levels·d ≥ span, or nearly so: no value is clipped. */
-const scaleFor = (span: number, levels: number, half: Float32Array): number => {
-  const pattern = toHalf(Math.min(span / levels, HALF_MAX))
-  // Among subnormals, rounding down could lose half a step of every code's range.
-  return (half[pattern] as number) * (levels + 0.5) < span ? pattern + 1 : pattern
+/** A binary16 d for values up to `peak`: none of them rounds beyond 127. */
+const scaleFor = (peak: number, half: Float32Array): number => {
+  const pattern = toHalf(Math.min(peak / 127, HALF_MAX))
+  // Among subnormals, rounding to the nearest could be too small by much.
+  return (half[pattern] as number) * 127.5 <= peak && peak > 0 ? pattern + 1 : pattern
+}
+
+/** Beyond what a block can hold: no model has such weights. */
+const PEAK = 127 * HALF_MAX
+const clamp = (values: Float32Array, from: number): void => {
+  for (let j = from; j < from + BLOCK; j++)
+    values[j] = Math.max(-PEAK, Math.min(PEAK, values[j] as number))
 }
 
 /**
  * Q8_0: binary16 d and 32 signed bytes a block.
- * @param values whole blocks of 32
+ * @param values whole blocks of 32; those that are too large are clamped in place
  */
 export const roundToQ8_0 = (values: Float32Array, loss: Loss): Uint8Array => {
   const half = halfTable()
-  const out = new Uint8Array((values.length / BLOCK) * 34)
+  const out = new Int8Array((values.length / BLOCK) * 34)
   let { error, power } = loss
   for (let i = 0, at = 0; i < values.length; i += BLOCK, at += 34) {
     let peak = 0
@@ -40,22 +47,27 @@ export const roundToQ8_0 = (values: Float32Array, loss: Loss): Uint8Array => {
       const size = Math.abs(values[j] as number)
       if (size > peak) peak = size
     }
-    const pattern = scaleFor(peak, 127, half)
+    if (peak > PEAK) {
+      if (peak === Number.POSITIVE_INFINITY) power = peak
+      clamp(values, i)
+    }
+    const pattern = scaleFor(Math.min(peak, PEAK), half)
     out[at] = pattern
     out[at + 1] = pattern >> 8
     const d = half[pattern] as number
     const inverse = d > 0 ? 1 / d : 0
     for (let j = 0; j < BLOCK; j++) {
       const v = values[i + j] as number
-      const q = Math.max(-127, Math.min(127, v * inverse + ROUND - ROUND))
+      const q = v * inverse + ROUND - ROUND
+      const off = v - d * q
       out[at + 2 + j] = q
-      error += (v - d * q) * (v - d * q)
+      error += off * off
       power += v * v
     }
   }
   loss.error = error
   loss.power = power
-  return out
+  return new Uint8Array(out.buffer)
 }
 
 /** Codes for a scale and a minimum, and the squared error that remains. */

@@ -139,12 +139,14 @@ export const unpackedRoom = (type: TensorType): Unpacked => {
   }
 }
 
-/** Numbers at any address: typed arrays want alignment, and little-endian machines. */
-const aligned = (bytes: Uint8Array): ArrayBuffer => bytes.slice().buffer as ArrayBuffer
+/** Typed arrays want alignment (and little-endian machines, as all of ours are). */
+const aligned = (bytes: Uint8Array): Uint8Array =>
+  bytes.byteOffset % 4 === 0 ? bytes : bytes.slice()
 
 const dequantizeFloats = (type: TensorType, bytes: Uint8Array): Float32Array => {
-  if (type.name === 'F32') return new Float32Array(aligned(bytes))
-  const patterns = new Uint16Array(aligned(bytes))
+  if (type.name === 'F32') return new Float32Array(bytes.slice().buffer)
+  const { buffer, byteOffset, length } = aligned(bytes)
+  const patterns = new Uint16Array(buffer, byteOffset, length / 2)
   const out = new Float32Array(patterns.length)
   if (type.name === 'F16') {
     const table = halfTable()

@@ -8,7 +8,7 @@
  */
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
-import { uniform } from './random.ts'
+import { uniform } from './philox.ts'
 
 /** How a token is chosen. */
 export type SamplingParameters = {

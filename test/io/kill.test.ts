@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { LocalStore } from '../../services/io/store.ts'
-import { uniform } from '../../services/model/random.ts'
+import { uniform } from '../../services/model/philox.ts'
 import { bytesOf } from './bytes.ts'
 
 const importer = fileURLToPath(new URL('./importer.ts', import.meta.url))

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MdiError } from '../../services/errors.ts'
-import { philox, uniform } from '../../services/model/random.ts'
+import { philox, uniform } from '../../services/model/philox.ts'
 import {
   checkSampling,
   defaultSampling,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { uniform } from '../../services/model/random.ts'
+import { uniform } from '../../services/model/philox.ts'
 import { checkStops, type StreamOptions, TextStream } from '../../services/model/stream.ts'
 import { textSpecFromGguf } from '../../services/model/text.ts'
 import { Tokenizer } from '../../services/model/tokenizer.ts'

@@ -1,0 +1,212 @@
+/**
+ * The request core: text in, text out. It makes the prompt's tokens, follows the tokens
+ * that come back, and cuts them into text; whoever asked (command line, MQTT, a voice
+ * assistant) sees only events.
+ */
+import { MdiError } from '../errors.ts'
+import { type ChatFormat, type ChatMessage, cutHistory } from '../model/chat.ts'
+import type { Manifest } from '../model/spec.ts'
+import { TextStream } from '../model/stream.ts'
+import type { Tokenizer } from '../model/tokenizer.ts'
+import type { Clock, SamplingParameters } from '../ports.ts'
+import type { End, Open, Token } from '../wire/requests.ts'
+import type { TokenSource } from './source.ts'
+
+export type TextRequest = {
+  id: string
+  /** A text to continue, or a conversation to answer. */
+  input: { prompt: string } | { messages: readonly ChatMessage[] }
+  sampling: SamplingParameters
+  /** Tokens at most; absent: `DEFAULT_TOKENS`, as far as the context has room. */
+  maxTokens?: number | undefined
+  stop: readonly string[]
+  /** Compares with a reference instead of sampling; see `Open`. */
+  score?: Open['score'] | undefined
+}
+
+/** What a request came to. */
+export type Answer = {
+  id: string
+  text: string
+  /** `end`: an end token or a stop string. */
+  reason: End['reason']
+  promptTokens: number
+  tokens: number
+  /** From the request to the first token, and tokens a second after it. */
+  firstTokenMs?: number
+  tokensPerSecond?: number
+  /** Turns of the conversation that were dropped to fit the context. */
+  dropped: number
+}
+
+export interface AnswerListener {
+  /** Text that is certain, as it comes. */
+  text(text: string): void
+  /** For a scored request, and for whoever wants the tokens. */
+  token?(token: Token): void
+  end(answer: Answer): void
+  error(error: MdiError): void
+}
+
+/** Tokens of an answer unless a request says otherwise. */
+export const DEFAULT_TOKENS = 512
+
+export type GenerationModel = {
+  manifest: Manifest
+  tokenizer: Tokenizer
+  chat: Pick<ChatFormat, 'prompt'>
+  /** Positions that a sequence may reach in the ring as it is loaded. */
+  context: number
+}
+
+type Running = {
+  request: TextRequest
+  listener: AnswerListener
+  stream: TextStream
+  answer: Answer
+  startedAt: number
+  firstAt: number
+  lastAt: number
+  /** A stop string was met: the ring is told, and what still comes is not text. */
+  stopped: boolean
+}
+
+/** Runs requests against one model in one ring. */
+export class Generations {
+  readonly #source: TokenSource
+  readonly #clock: Clock
+  readonly #running = new Map<string, Running>()
+
+  constructor(source: TokenSource, clock: Clock) {
+    this.#source = source
+    this.#clock = clock
+  }
+
+  /** Ids of the requests that run. */
+  get running(): string[] {
+    return [...this.#running.keys()]
+  }
+
+  /** Starts a request. Errors of its making go to the listener too. */
+  async submit(
+    model: GenerationModel,
+    request: TextRequest,
+    listener: AnswerListener,
+  ): Promise<void> {
+    const startedAt = this.#clock.now()
+    try {
+      const { ids, stops, dropped } = await promptOf(model, request)
+      const room = model.context - ids.length
+      if (room < 1)
+        throw new MdiError(
+          'too-long',
+          `The prompt has ${ids.length} tokens; the context holds ${model.context}. Shorten it, or load the model with a larger context.`,
+        )
+      const { endIds } = model.manifest.text
+      this.#running.set(request.id, {
+        request,
+        listener,
+        stream: new TextStream(model.tokenizer, {
+          stops: [...request.stop, ...stops],
+          endIds,
+          start: 'messages' in request.input ? 'text' : 'continuation',
+        }),
+        answer: {
+          id: request.id,
+          text: '',
+          reason: 'end',
+          promptTokens: ids.length,
+          tokens: 0,
+          dropped,
+        },
+        startedAt,
+        firstAt: 0,
+        lastAt: 0,
+        stopped: false,
+      })
+      const open: Open = {
+        id: request.id,
+        model: model.manifest.name,
+        tokens: ids,
+        generated: 0,
+        sampling: request.sampling,
+        maxTokens: Math.min(request.maxTokens ?? DEFAULT_TOKENS, room),
+        endIds,
+        ...(request.score && { score: request.score }),
+      }
+      this.#source.open(open, {
+        token: (token) => this.#token(token),
+        end: (end) => this.#end(end),
+      })
+    } catch (error) {
+      if (!(error instanceof MdiError)) throw error
+      this.#running.delete(request.id)
+      listener.error(error)
+    }
+  }
+
+  cancel(id: string): void {
+    this.#source.cancel(id)
+  }
+
+  #token(token: Token): void {
+    const running = this.#running.get(token.id)
+    if (!running || running.stopped) return
+    const now = this.#clock.now()
+    if (running.answer.tokens === 0) running.firstAt = now
+    running.lastAt = now
+    running.answer.tokens += 1
+    running.listener.token?.(token)
+    const { text, stopped } = running.stream.push(token.token)
+    this.#emit(running, text)
+    if (stopped === 'stop') {
+      running.stopped = true
+      this.#source.cancel(token.id)
+    }
+  }
+
+  #emit(running: Running, text: string): void {
+    if (text === '') return
+    running.answer.text += text
+    running.listener.text(text)
+  }
+
+  #end(end: End): void {
+    const running = this.#running.get(end.id)
+    if (!running) return
+    this.#running.delete(end.id)
+    const { answer, startedAt, firstAt, lastAt, stopped } = running
+    if (!stopped) this.#emit(running, running.stream.flush())
+    if (end.reason === 'error' && !stopped) {
+      const { code, message } = end.error ?? {
+        code: 'node-lost',
+        message: 'The request was ended.',
+      }
+      running.listener.error(new MdiError(code as MdiError['code'], message))
+      return
+    }
+    answer.reason = stopped ? 'end' : end.reason
+    if (answer.tokens > 0) answer.firstTokenMs = firstAt - startedAt
+    if (answer.tokens > 1 && lastAt > firstAt)
+      answer.tokensPerSecond = ((answer.tokens - 1) * 1000) / (lastAt - firstAt)
+    running.listener.end(answer)
+  }
+}
+
+const promptOf = async (
+  model: GenerationModel,
+  request: TextRequest,
+): Promise<{ ids: number[]; stops: string[]; dropped: number }> => {
+  if ('prompt' in request.input) {
+    const ids = model.tokenizer.encode(request.input.prompt, { bos: true })
+    // A text may be empty; the ring needs one row to begin with.
+    const { bosId, endIds } = model.manifest.text
+    if (ids.length === 0) ids.push(bosId ?? endIds[0] ?? 0)
+    return { ids, stops: [], dropped: 0 }
+  }
+  // Room for an answer of some length, so that the history is cut before it crowds it out.
+  const reserve = Math.min(request.maxTokens ?? DEFAULT_TOKENS, Math.ceil(model.context / 4))
+  const room = { context: model.context, reserve }
+  const { prompt, dropped } = await cutHistory(model.chat, request.input.messages, room)
+  return { ids: prompt.ids, stops: prompt.stops, dropped }
+}

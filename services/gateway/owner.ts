@@ -1,0 +1,151 @@
+/**
+ * The owner's end of the link to the starter. The owner keeps what it was told: when the
+ * link comes back it attaches to its requests from the next step on; when it stays away,
+ * they end with one sentence that names the starter.
+ */
+import type { Clock, Link, LinkEvent, Links } from '../ports.ts'
+import type { Listener } from '../ring/ledger.ts'
+import { readJson, writeJson } from '../wire/json.ts'
+import { endSchema, type Open, tokenSchema } from '../wire/requests.ts'
+import type { Peer } from '../wire/values.ts'
+import type { TokenSource } from './source.ts'
+
+/** How long a request waits for a lost starter: with the link's own bound under 5 s. */
+const PATIENCE_MS = 2_000
+
+type Request = { open: Open; listener: Listener; sent: boolean; nextStep: number }
+
+export class Owner implements TokenSource {
+  readonly #links: Links
+  readonly #clock: Clock
+  readonly #requests = new Map<string, Request>()
+  #starter: Peer | undefined
+  #link: Link | undefined
+  #stopWaiting: (() => void) | undefined
+
+  /** @param links whose events of purpose `owner` are handed to `handle` */
+  constructor(links: Links, clock: Clock) {
+    this.#links = links
+    this.#clock = clock
+  }
+
+  /** Requests that have not ended. */
+  get size(): number {
+    return this.#requests.size
+  }
+
+  /** Whether the starter can be spoken to. */
+  get up(): boolean {
+    return this.#link !== undefined
+  }
+
+  /** From now on this node starts the ring; undefined: there is none. */
+  setStarter(starter: Peer | undefined): void {
+    if (JSON.stringify(starter) === JSON.stringify(this.#starter)) return
+    if (this.#starter) this.#links.drop(this.#starter.id, 'owner')
+    if (this.#starter && starter?.id !== this.#starter.id)
+      this.#endAll('node-lost', 'The ring was given up; the request was ended.')
+    this.#starter = starter
+    this.#link = undefined
+    if (starter) this.#links.keep(starter, 'owner')
+  }
+
+  open(open: Open, listener: Listener): void {
+    const request: Request = { open, listener, sent: false, nextStep: open.generated }
+    this.#requests.set(open.id, request)
+    if (!this.#starter) {
+      this.#end(open.id, 'not-ready', 'No model is loaded; load one first.')
+      return
+    }
+    if (this.#link) this.#send(request)
+    else this.#wait()
+  }
+
+  /** Takes up requests of a process before this one: their tokens are told from a step on. */
+  attach(open: Open, listener: Listener, nextStep: number): void {
+    const request: Request = { open, listener, sent: true, nextStep }
+    this.#requests.set(open.id, request)
+    if (this.#link) this.#send(request)
+    else this.#wait()
+  }
+
+  cancel(id: string): void {
+    const request = this.#requests.get(id)
+    if (!request) return
+    if (this.#link) this.#frame('cancel', { id })
+    else {
+      this.#requests.delete(id)
+      request.listener.end({ id, reason: 'cancelled' })
+    }
+  }
+
+  handle(event: LinkEvent): void {
+    if (event.kind === 'unreachable') return
+    const { link } = event
+    if (event.kind === 'up') {
+      this.#link = link
+      this.#stopWaiting?.()
+      this.#stopWaiting = undefined
+      for (const request of this.#requests.values()) this.#send(request)
+      return
+    }
+    if (link.key !== this.#link?.key) return
+    if (event.kind === 'down') {
+      this.#link = undefined
+      this.#wait()
+    } else if (event.frame.kind === 'token') {
+      const token = readJson(event.frame.body, tokenSchema, 'a token')
+      const request = this.#requests.get(token.id)
+      // After attaching, a token may be told twice.
+      if (!request || token.step < request.nextStep) return
+      request.nextStep = token.step + 1
+      request.listener.token(token)
+    } else if (event.frame.kind === 'end') {
+      const end = readJson(event.frame.body, endSchema, 'an end')
+      const request = this.#requests.get(end.id)
+      this.#requests.delete(end.id)
+      if (request && end.error?.code === 'not-found') this.#lost(request)
+      else request?.listener.end(end)
+    }
+  }
+
+  #send(request: Request): void {
+    const { open, sent, nextStep } = request
+    if (sent) this.#frame('attach', { id: open.id, fromStep: nextStep })
+    else this.#frame('open', open)
+    request.sent = true
+  }
+
+  #frame(kind: 'open' | 'cancel' | 'attach', value: unknown): void {
+    if (this.#link)
+      this.#links.send(this.#link, { kind, epoch: 0, number: 0, body: writeJson(value) })
+  }
+
+  #wait(): void {
+    if (this.#stopWaiting || this.#requests.size === 0) return
+    this.#stopWaiting = this.#clock.after(PATIENCE_MS, () => {
+      this.#stopWaiting = undefined
+      if (this.#link) return
+      for (const request of [...this.#requests.values()]) {
+        this.#requests.delete(request.open.id)
+        this.#lost(request)
+      }
+    })
+  }
+
+  #lost(request: Request): void {
+    const message = `Node ${this.#starter?.id ?? 'that started the ring'} was lost; the request was ended.`
+    const error = { code: 'node-lost', message }
+    request.listener.end({ id: request.open.id, reason: 'error', error })
+  }
+
+  #end(id: string, code: string, message: string): void {
+    const request = this.#requests.get(id)
+    this.#requests.delete(id)
+    request?.listener.end({ id, reason: 'error', error: { code, message } })
+  }
+
+  #endAll(code: string, message: string): void {
+    for (const id of [...this.#requests.keys()]) this.#end(id, code, message)
+  }
+}

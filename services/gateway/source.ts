@@ -1,0 +1,10 @@
+/** Where tokens come from: the ring's starter, in this process or over a link. */
+import type { Listener } from '../ring/ledger.ts'
+import type { Open } from '../wire/requests.ts'
+
+export interface TokenSource {
+  /** Starts a request; its tokens and its end are told to the listener, in order. */
+  open(request: Open, listener: Listener): void
+  /** Ends a request; the end is told. */
+  cancel(id: string): void
+}

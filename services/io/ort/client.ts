@@ -1,0 +1,40 @@
+/** The engine as the other threads see it: every call goes to its worker. */
+import type {
+  Engine,
+  EngineAssignment,
+  EngineReport,
+  Job,
+  JobOutput,
+  OnProgress,
+} from '../../ports.ts'
+import { movable, RemoteWorker } from '../rpc.ts'
+
+export type EngineWorkerOptions = {
+  /** Folder of the store whose records are read. */
+  store: string
+  /** Folder of the runtime files. */
+  folder: string
+  threads: number
+}
+
+export class WorkerEngine implements Engine {
+  readonly #worker: RemoteWorker
+
+  /** @param entry the main file, which runs `runEngineWorker` in mode `engine` */
+  constructor(entry: string | URL, options: EngineWorkerOptions) {
+    this.#worker = new RemoteWorker(entry, { mode: 'engine', ...options })
+  }
+
+  load(assignment: EngineAssignment, onProgress?: OnProgress): Promise<EngineReport> {
+    return this.#worker.call('load', [assignment], { onProgress }) as Promise<EngineReport>
+  }
+
+  run(job: Job): Promise<JobOutput> {
+    return this.#worker.call('run', [job], { transfer: movable(job.input) }) as Promise<JobOutput>
+  }
+
+  async close(): Promise<void> {
+    await this.#worker.call('close', [])
+    await this.#worker.closed()
+  }
+}

@@ -1,0 +1,21 @@
+/** The engine's thread: computes blockingly, so that the main thread never does. */
+import type { MessagePort } from 'node:worker_threads'
+import type { EngineAssignment, Job } from '../../ports.ts'
+import { RecordReader } from '../reader.ts'
+import { serve } from '../rpc.ts'
+import type { EngineWorkerOptions } from './client.ts'
+import { OrtEngine } from './engine.ts'
+
+/** Runs in the worker until a call of `close`. */
+export const runEngineWorker = (port: MessagePort, options: EngineWorkerOptions): void => {
+  const source = new RecordReader({ folder: options.store })
+  const engine = new OrtEngine({ source, folder: options.folder, threads: options.threads })
+  serve(port, {
+    load: ([assignment], onProgress) => engine.load(assignment as EngineAssignment, onProgress),
+    run: ([job]) => engine.run(job as Job),
+    close: async () => {
+      await engine.close()
+      source.close()
+    },
+  })
+}

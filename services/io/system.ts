@@ -1,0 +1,74 @@
+/** What the machine has: memory that can be given, processor, addresses. */
+import { readFileSync } from 'node:fs'
+import { availableParallelism, cpus, hostname, networkInterfaces, totalmem } from 'node:os'
+
+const read = (path: string): string | undefined => {
+  try {
+    return readFileSync(path, 'utf8').trim()
+  } catch {
+    return undefined
+  }
+}
+
+/** A cgroup file's number; undefined where there is none or no limit. */
+const cgroupNumber = (path: string): number | undefined => {
+  const text = read(path)
+  const n = text === undefined || text === 'max' ? Number.NaN : Number(text)
+  return Number.isFinite(n) && n < totalmem() ? n : undefined
+}
+
+/** What the cgroup still allows (v2, then v1), if it has a limit. */
+const cgroupRoom = (): number | undefined => {
+  const v2 = (/^0::(.*)$/m.exec(read('/proc/self/cgroup') ?? '')?.[1] ?? '/').replace(/^\/$/, '')
+  const v1 = (/^\d+:memory:(.*)$/m.exec(read('/proc/self/cgroup') ?? '')?.[1] ?? '/').replace(
+    /^\/$/,
+    '',
+  )
+  const candidates: [string, string][] = [
+    [`/sys/fs/cgroup${v2}/memory.max`, `/sys/fs/cgroup${v2}/memory.current`],
+    [
+      `/sys/fs/cgroup/memory${v1}/memory.limit_in_bytes`,
+      `/sys/fs/cgroup/memory${v1}/memory.usage_in_bytes`,
+    ],
+  ]
+  for (const [limitFile, usageFile] of candidates) {
+    const limit = cgroupNumber(limitFile)
+    if (limit !== undefined) return Math.max(0, limit - (cgroupNumber(usageFile) ?? 0))
+  }
+  return undefined
+}
+
+/** Kept free for everything else on the machine. */
+const RESERVE_BYTES = 64 << 20
+
+/**
+ * Bytes that weights and caches may take now: what the system says is available, the
+ * cgroup's room, and the configured limit, whichever is least.
+ */
+export const availableMemory = (configured?: number): number => {
+  const meminfo = /^MemAvailable:\s+(\d+) kB$/m.exec(read('/proc/meminfo') ?? '')
+  const system = meminfo ? Number(meminfo[1]) * 1024 : totalmem()
+  const least = Math.min(system, cgroupRoom() ?? Number.POSITIVE_INFINITY)
+  return Math.max(0, Math.floor(Math.min(least - RESERVE_BYTES, configured ?? least)))
+}
+
+/** Resident memory of this process in bytes. */
+export const residentMemory = (): number => process.memoryUsage.rss()
+
+export const processor = (): { name: string; cores: number } => ({
+  name: cpus()[0]?.model?.trim() || process.arch,
+  cores: availableParallelism(),
+})
+
+/** One machine's nodes share its memory: what tells the machine. */
+export const hostKey = (): string => read('/etc/machine-id') || hostname()
+
+/** Every address of this machine that another could dial; loopback last. */
+export const ownAddresses = (): string[] => {
+  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? [])
+  // A link-local IPv6 address is of use only with the other side's interface name.
+  const usable = all.filter((a) => !(a.family === 'IPv6' && a.address.startsWith('fe80')))
+  const outer = usable.filter((a) => !a.internal).map((a) => a.address)
+  const inner = usable.filter((a) => a.internal).map((a) => a.address)
+  return [...new Set([...outer, ...inner])]
+}

@@ -1,0 +1,188 @@
+/**
+ * Splits a model's layers over the ring's nodes so that the slowest stage is as quick as
+ * can be, within each node's memory. A stage's time for a token is the bytes that it reads
+ * divided by the node's measured speed.
+ */
+import { MdiError } from '../errors.ts'
+import type { ModelCost } from './cost.ts'
+
+/** What the planner knows of a node. */
+export type PlanNode = {
+  id: string
+  /** Memory that it can give. */
+  memoryBytes: number
+  /** Weight bytes that it computes in a second. */
+  speed: number
+  /** Nodes with the same host share its memory. */
+  host: string
+}
+
+/** One stage: layers `first` to `end − 1`; stage 0 is the starter. */
+export type PlanStage = { node: string; first: number; end: number; memoryBytes: number }
+
+export type PlanOptions = {
+  /** Positions reserved for each of the sequences that keep the ring busy. */
+  positions: number
+  /** Layers of each node by hand, in the nodes' order; the first node is the starter. */
+  layers?: readonly number[]
+}
+
+const mb = (bytes: number): string => `${Math.ceil(bytes / 1e6).toLocaleString('en')} MB`
+
+/** Sums of the layers' bytes before each layer, once for each model. */
+const prefixes = new WeakMap<ModelCost, number[]>()
+const weightsOf = (cost: ModelCost, first: number, end: number): number => {
+  let sums = prefixes.get(cost)
+  if (!sums) {
+    sums = [0]
+    for (const bytes of cost.layers) sums.push((sums.at(-1) as number) + bytes)
+    prefixes.set(cost, sums)
+  }
+  return (sums[end] as number) - (sums[first] as number)
+}
+
+/** Memory of a stage: weights, and KV for as many sequences as there are stages. */
+const stageMemory = (
+  cost: ModelCost,
+  first: number,
+  end: number,
+  starter: boolean,
+  sequences: number,
+  positions: number,
+): number => {
+  const weights = weightsOf(cost, first, end)
+  const kv = (end - first) * cost.kvPosition * positions * sequences
+  return weights + kv + (starter ? cost.head : 0)
+}
+
+/**
+ * Plans the ring over all of the nodes given (those beyond the number of layers are left
+ * out, slowest first). Errors: `out-of-memory` with the figures, `bad-value`.
+ */
+export const partition = (
+  model: string,
+  cost: ModelCost,
+  nodes: readonly PlanNode[],
+  options: PlanOptions,
+): PlanStage[] => {
+  if (nodes.length === 0) throw new MdiError('not-ready', 'No node is there to hold the model.')
+  if (options.layers) return byHand(model, cost, nodes, options.layers, options.positions)
+  const usable = [...nodes].sort((a, b) => b.speed - a.speed).slice(0, cost.layers.length)
+  const order = nodes.filter((n) => usable.includes(n))
+  let best: { time: number; stages: PlanStage[] } | undefined
+  for (const starter of order) {
+    const ring = [starter, ...order.filter((n) => n !== starter)]
+    const split = bestSplit(cost, ring, memoryShares(ring), options.positions)
+    if (split && (!best || split.time < best.time * 0.999)) best = split
+  }
+  if (!best) throw notEnough(model, cost, order, options.positions)
+  return best.stages
+}
+
+/** Memory that each node may take: what a host has is divided among its nodes. */
+const memoryShares = (ring: readonly PlanNode[]): number[] =>
+  ring.map((n) => {
+    const mates = ring.filter((o) => o.host === n.host)
+    return Math.max(...mates.map((m) => m.memoryBytes)) / mates.length
+  })
+
+/**
+ * Dynamic programming over (stages, layers): the least time of the slowest stage, and of
+ * those the most even split.
+ */
+const bestSplit = (
+  cost: ModelCost,
+  ring: readonly PlanNode[],
+  memory: readonly number[],
+  positions: number,
+): { time: number; stages: PlanStage[] } | undefined => {
+  const layers = cost.layers.length
+  const count = ring.length
+  type Cell = { time: number; squares: number; from: number } | undefined
+  const table: Cell[][] = Array.from({ length: count + 1 }, () => new Array(layers + 1))
+  const start = table[0] as Cell[]
+  start[0] = { time: 0, squares: 0, from: 0 }
+  for (let s = 1; s <= count; s++) {
+    const node = ring[s - 1] as PlanNode
+    for (let end = s; end <= layers - (count - s); end++) {
+      for (let first = s - 1; first < end; first++) {
+        const before = table[s - 1]?.[first]
+        if (!before) continue
+        const need = stageMemory(cost, first, end, s === 1, count, positions)
+        if (need > (memory[s - 1] as number)) continue
+        const bytes = need - (end - first) * cost.kvPosition * positions * count
+        const stage = bytes / node.speed
+        const time = Math.max(before.time, stage)
+        const squares = before.squares + stage * stage
+        const cell = table[s]?.[end]
+        if (!cell || time < cell.time || (time === cell.time && squares < cell.squares))
+          (table[s] as Cell[])[end] = { time, squares, from: first }
+      }
+    }
+  }
+  const last = table[count]?.[layers]
+  if (!last) return undefined
+  const stages: PlanStage[] = []
+  let end = layers
+  for (let s = count; s >= 1; s--) {
+    const { from } = (table[s] as Cell[])[end] as NonNullable<Cell>
+    const memoryBytes = stageMemory(cost, from, end, s === 1, count, positions)
+    stages.unshift({ node: (ring[s - 1] as PlanNode).id, first: from, end, memoryBytes })
+    end = from
+  }
+  return { time: last.time, stages }
+}
+
+const byHand = (
+  model: string,
+  cost: ModelCost,
+  nodes: readonly PlanNode[],
+  layers: readonly number[],
+  positions: number,
+): PlanStage[] => {
+  const total = layers.reduce((a, b) => a + b, 0)
+  if (layers.length !== nodes.length)
+    throw new MdiError(
+      'bad-value',
+      `Layers are given for ${layers.length} nodes, but ${nodes.length} nodes are named.`,
+    )
+  if (total !== cost.layers.length || layers.some((n) => n < 1))
+    throw new MdiError(
+      'bad-value',
+      `${model} has ${cost.layers.length} layers; ${layers.join(' + ')} is ${total}. Every node needs one at least.`,
+    )
+  const memory = memoryShares(nodes)
+  let first = 0
+  return nodes.map((node, s) => {
+    const end = first + (layers[s] as number)
+    const need = stageMemory(cost, first, end, s === 0, nodes.length, positions)
+    if (need > (memory[s] as number))
+      throw new MdiError(
+        'out-of-memory',
+        `${end - first} layers of ${model} need ${mb(need)} on node ${node.id}, which can give ${mb(memory[s] as number)}.`,
+      )
+    const stage = { node: node.id, first, end, memoryBytes: need }
+    first = end
+    return stage
+  })
+}
+
+const notEnough = (
+  model: string,
+  cost: ModelCost,
+  nodes: readonly PlanNode[],
+  positions: number,
+): MdiError => {
+  const need = stageMemory(cost, 0, cost.layers.length, true, nodes.length, positions)
+  const shares = memoryShares(nodes)
+  const given = shares.reduce((a, b) => a + b, 0)
+  const list = nodes.map((n, i) => `${n.id} ${mb(shares[i] as number)}`).join(', ')
+  const advice =
+    need > given
+      ? 'Add a board, or load a smaller model or context.'
+      : 'No split fits every node; add a board, or load a smaller model or context.'
+  return new MdiError(
+    'out-of-memory',
+    `${model} needs ${mb(need)} (weights, and ${positions} positions for ${nodes.length} sequences); the nodes can give ${mb(given)}: ${list}. ${advice}`,
+  )
+}

@@ -1,0 +1,309 @@
+/**
+ * A node's place in the ring: joins the pure stage or starter to the engine and the links.
+ * Nothing is decided here; events go in, effects go out.
+ */
+import { MdiError } from '../errors.ts'
+import { limits } from '../limits.ts'
+import type { Clock, Engine, Job, Link, LinkEvent, Links, Random, Refusal } from '../ports.ts'
+import type { Assignment } from '../wire/control.ts'
+import type { Frame } from '../wire/frame.ts'
+import { type Fault, faultSchema, type Hello } from '../wire/hello.ts'
+import { readJson, writeJson } from '../wire/json.ts'
+import { attachSchema, cancelSchema, type Open, openSchema } from '../wire/requests.ts'
+import { Ledger, type Listener } from './ledger.ts'
+import { Stage, type StageEffect, type StageEvent } from './stage.ts'
+import { Starter, type StarterEffect, type StarterEvent } from './starter.ts'
+
+/** The part that a node plays while an assignment holds. */
+export type Part = {
+  epoch: number
+  hidden: number
+  assignment: Pick<
+    Assignment,
+    'stage' | 'stages' | 'next' | 'previous' | 'wire' | 'context' | 'starter'
+  >
+  /** Rows of a prompt in one visit. */
+  chunkRows: number
+  /** Sequences that run at once. */
+  sequences: number
+}
+
+export type RingNodeOptions = {
+  id: string
+  engine: Pick<Engine, 'run'>
+  links: Links
+  clock: Clock
+  random: Random
+  /** The ring has become whole or broken (told at the starter). */
+  onRing?: (whole: boolean, reason: string | undefined) => void
+  /** A link to a neighbour changed. */
+  onLink?: (state: NeighbourLink) => void
+}
+
+export type NeighbourLink = {
+  peer: string
+  direction: 'next' | 'previous'
+  up: boolean
+  reason?: string
+}
+
+type Running = { part: Part } & (
+  | { kind: 'stage'; stage: Stage }
+  | { kind: 'starter'; starter: Starter }
+)
+
+const TICK_MS = 250
+
+export class RingNode {
+  readonly #options: RingNodeOptions
+  readonly #ledger = new Ledger()
+  readonly #owners = new Map<number, Listener>()
+  #running: Running | undefined
+  #next: Link | undefined
+  #previous: Link | undefined
+  #stopTick: (() => void) | undefined
+
+  constructor(options: RingNodeOptions) {
+    this.#options = options
+    options.links.onEvent((event) => this.#link(event))
+    options.links.onHello((hello) => this.#admit(hello))
+  }
+
+  /** Plays a part from now on; the engine has its layers loaded. */
+  start(part: Part): void {
+    this.stop('the plan has changed')
+    const { links, id, random } = this.#options
+    const { assignment, epoch, hidden, chunkRows, sequences } = part
+    const { wire, previous, stages, context } = assignment
+    links.setEpoch(epoch)
+    if (assignment.starter) {
+      const first = 1 + (random.uint32() >>> 1)
+      const starter = new Starter(
+        { node: id, previous, epoch, wire, hidden, stages, chunkRows, sequences, context },
+        first,
+      )
+      this.#running = { part, kind: 'starter', starter }
+    } else {
+      const last = assignment.stage === stages - 1
+      const stage = new Stage({ node: id, previous: previous ?? '', epoch, wire, hidden, last })
+      this.#running = { part, kind: 'stage', stage }
+    }
+    if (assignment.next) links.keep(assignment.next, 'ring')
+    this.#tick()
+  }
+
+  /** Leaves the ring: requests that run here end with this reason. */
+  stop(reason: string): void {
+    const running = this.#running
+    if (!running) return
+    this.#stopTick?.()
+    if (running.kind === 'starter')
+      this.#feedStarter({ kind: 'fault', fault: { node: this.#options.id, reason } })
+    this.#running = undefined
+    const { next, previous } = running.part.assignment
+    if (next) this.#options.links.drop(next.id, 'ring')
+    if (previous) this.#options.links.drop(previous, 'ring')
+    this.#next = undefined
+    this.#previous = undefined
+  }
+
+  /** Whether this node is a starter whose ring is whole. */
+  get whole(): boolean {
+    return this.#running?.kind === 'starter' && this.#running.starter.whole
+  }
+
+  /** Requests that run and wait here. */
+  get load(): { running: number; waiting: number; visits: number } {
+    return this.#running?.kind === 'starter'
+      ? this.#running.starter.load
+      : { running: 0, waiting: 0, visits: 0 }
+  }
+
+  /** Opens a request; everything about it is told to the listener. */
+  open(request: Open, listener: Listener): void {
+    if (this.#running?.kind !== 'starter') {
+      const error = { code: 'not-ready', message: 'This node does not start a ring now.' }
+      listener.end({ id: request.id, reason: 'error', error })
+      return
+    }
+    if (!this.#ledger.open(request.id, listener, this.#options.clock.now())) {
+      const error = { code: 'bad-value', message: `A request ${request.id} is running already.` }
+      listener.end({ id: request.id, reason: 'error', error })
+      return
+    }
+    this.#feedStarter({ kind: 'open', request })
+  }
+
+  cancel(id: string): void {
+    this.#feedStarter({ kind: 'cancel', id })
+  }
+
+  #tick(): void {
+    this.#stopTick = this.#options.clock.after(TICK_MS, () => {
+      for (const id of this.#ledger.expire(this.#options.clock.now())) this.cancel(id)
+      this.#feedStarter({ kind: 'tick' })
+      if (this.#running) this.#tick()
+    })
+  }
+
+  #admit(hello: Hello): Refusal | undefined {
+    const part = this.#running?.part
+    if (hello.purpose === 'weights') return undefined
+    if (hello.purpose === 'owner') {
+      if (part?.assignment.starter) return undefined
+      return { code: 'node', reason: `Node ${this.#options.id} does not start a ring now.` }
+    }
+    if (!part || part.epoch !== hello.epoch)
+      return {
+        code: 'epoch',
+        reason: `Node ${this.#options.id} follows plan ${part?.epoch ?? 'none'}, not ${hello.epoch}.`,
+      }
+    if (part.assignment.previous !== hello.node)
+      return {
+        code: 'node',
+        reason: `Node ${hello.node} is not the stage before ${this.#options.id}.`,
+      }
+    return undefined
+  }
+
+  #link(event: LinkEvent): void {
+    if (event.kind === 'unreachable') {
+      if (event.purpose === 'ring') this.#tellLink(event.peer, 'next', false, event.reason)
+      return
+    }
+    const { link } = event
+    if (link.purpose === 'owner') this.#owner(event, link)
+    else if (link.purpose === 'ring') this.#neighbour(event, link)
+  }
+
+  #neighbour(event: Exclude<LinkEvent, { kind: 'unreachable' }>, link: Link): void {
+    const direction = link.dialed ? 'next' : 'previous'
+    if (event.kind === 'frame') {
+      if (!link.dialed && link.key === this.#previous?.key) this.#frame(event.frame)
+      return
+    }
+    if (event.kind === 'up') {
+      if (link.dialed) this.#next = link
+      else this.#previous = link
+      this.#feed({ kind: direction, up: true })
+      this.#tellLink(link.peer, direction, true)
+      return
+    }
+    // A link that another has replaced meanwhile is no loss.
+    const current = link.dialed ? this.#next : this.#previous
+    if (current?.key !== link.key) return
+    if (link.dialed) this.#next = undefined
+    else this.#previous = undefined
+    this.#feed({ kind: direction, up: false, reason: event.reason })
+    this.#tellLink(link.peer, direction, false, event.reason)
+  }
+
+  #tellLink(peer: string, direction: 'next' | 'previous', up: boolean, reason?: string): void {
+    this.#options.onLink?.({ peer, direction, up, ...(reason !== undefined && { reason }) })
+  }
+
+  #frame(frame: Frame): void {
+    if (frame.kind === 'visit') this.#feed({ kind: 'visit', frame })
+    else if (frame.kind === 'fault') {
+      const fault = readJson(frame.body, faultSchema, 'a fault')
+      this.#feed({ kind: 'fault', fault })
+    }
+  }
+
+  #owner(event: Exclude<LinkEvent, { kind: 'unreachable' }>, link: Link): void {
+    if (event.kind === 'up') {
+      this.#owners.set(link.key, this.#remoteListener(link))
+      return
+    }
+    const listener = this.#owners.get(link.key)
+    if (!listener) return
+    if (event.kind === 'down') {
+      this.#owners.delete(link.key)
+      this.#ledger.detach(listener, this.#options.clock.now())
+      return
+    }
+    const { frame } = event
+    if (frame.kind === 'open') this.open(readJson(frame.body, openSchema, 'a request'), listener)
+    else if (frame.kind === 'cancel') this.cancel(readJson(frame.body, cancelSchema, 'a cancel').id)
+    else if (frame.kind === 'attach') {
+      const { id, fromStep } = readJson(frame.body, attachSchema, 'an attach')
+      if (!this.#ledger.attach(id, fromStep, listener)) {
+        const error = { code: 'not-found', message: `Request ${id} is not known any more.` }
+        listener.end({ id, reason: 'error', error })
+      }
+    }
+  }
+
+  #remoteListener(link: Link): Listener {
+    const { links } = this.#options
+    const send = (kind: 'token' | 'end', value: unknown) => {
+      const epoch = this.#running?.part.epoch ?? 0
+      links.send(link, { kind, epoch, number: 0, body: writeJson(value) })
+    }
+    return { token: (token) => send('token', token), end: (end) => send('end', end) }
+  }
+
+  /** An event that both kinds of part know. */
+  #feed(event: StageEvent & StarterEvent): void {
+    if (this.#running?.kind === 'stage') this.#doStage(this.#running.stage.handle(event))
+    else this.#feedStarter(event)
+  }
+
+  #feedStarter(event: StarterEvent): void {
+    const running = this.#running
+    if (running?.kind !== 'starter') return
+    for (const effect of running.starter.handle(event, this.#options.clock.now()))
+      this.#doStarter(effect, running)
+  }
+
+  #doStage(effects: readonly StageEffect[]): void {
+    for (const effect of effects) {
+      if (effect.kind === 'compute') this.#compute(effect.job, effect.work)
+      else if (effect.kind === 'fault') this.#sendFault(effect.fault)
+      else this.#send(effect)
+    }
+  }
+
+  #doStarter(effect: StarterEffect, running: Running): void {
+    if (effect.kind === 'compute') this.#compute(effect.job, effect.work)
+    else if (effect.kind === 'send') this.#send(effect)
+    else if (effect.kind === 'token') this.#ledger.token(effect.token)
+    else if (effect.kind === 'end') this.#ledger.end(effect.end, this.#options.clock.now())
+    else if (this.#running === running) this.#options.onRing?.(effect.whole, effect.reason)
+  }
+
+  #send(effect: Extract<StageEffect, { kind: 'send' }>): void {
+    const link = this.#next
+    if (link && this.#options.links.send(link, effect.frame)) return
+    // Frames in flight are fewer than any queue holds: only a link that just broke refuses.
+    if (link) this.#feed({ kind: 'next', up: false, reason: 'its queue is full' })
+  }
+
+  #sendFault(fault: Fault): void {
+    const epoch = this.#running?.part.epoch
+    if (this.#next && epoch !== undefined)
+      this.#options.links.send(this.#next, {
+        kind: 'fault',
+        epoch,
+        number: 0,
+        body: writeJson(fault),
+      })
+  }
+
+  #compute(job: number, work: Job): void {
+    const running = this.#running
+    this.#options.engine.run(work).then(
+      (output) => {
+        if (this.#running === running) this.#feed({ kind: 'computed', job, output })
+      },
+      (error: unknown) => {
+        if (!(error instanceof MdiError)) throw error
+        if (this.#running === running) this.#feed({ kind: 'failed', job, error })
+      },
+    )
+  }
+}
+
+/** Sequences that a starter runs at once: as many as its lanes can decode in one visit each. */
+export const sequencesFor = (stages: number): number =>
+  Math.min(limits.sequences, stages * limits.segments)

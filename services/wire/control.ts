@@ -1,0 +1,173 @@
+/**
+ * Payloads of the control plane. A node writes its actual state, the coordinator writes
+ * what is desired of it; the two never share a topic (`topics.ts`).
+ */
+import { z } from 'zod'
+import { limits } from '../limits.ts'
+import {
+  addressesSchema,
+  countSchema,
+  hashSchema,
+  nameSchema,
+  peerSchema,
+  portSchema,
+  sentenceSchema,
+  u32Schema,
+} from './values.ts'
+
+const layer = z.int().min(0).max(limits.modelLayers)
+const modelName = z.string().min(1).max(255)
+
+/** A model by its name and the SHA-256 of its manifest, which is fetched like a record. */
+export const modelReferenceSchema = z.object({
+  name: modelName,
+  manifest: hashSchema,
+  /** Length of the manifest. */
+  bytes: countSchema.max(limits.manifestBytes),
+})
+export type ModelReference = z.infer<typeof modelReferenceSchema>
+
+/** What a node has to give. */
+export const profileSchema = z.object({
+  /** Memory that it can give to weights and KV caches: available, cgroup limit, config. */
+  memoryBytes: countSchema,
+  cpu: z.string().max(200),
+  cores: z.int().min(1).max(4_096),
+  /** Measured speed of each runtime form, in bytes of weights a second. */
+  speed: z.record(z.string().max(40), z.number().min(0)),
+  /** Nodes with the same key are on one machine and share its memory. */
+  host: z.string().min(1).max(128),
+})
+export type Profile = z.infer<typeof profileSchema>
+
+/** How a node stands with its assignment. */
+export const actualSchema = z.object({
+  phase: z.enum(['idle', 'fetching', 'loading', 'ready', 'failed']),
+  model: modelReferenceSchema.optional(),
+  /** Layers `first` to `end − 1`. */
+  first: layer.optional(),
+  end: layer.optional(),
+  progress: z
+    .object({
+      step: z.string().max(80),
+      done: z.number().min(0),
+      total: z.number().min(0),
+      unit: z.enum(['bytes', 'layers', 'rows', 'steps']),
+    })
+    .optional(),
+  /** For `failed`: a sentence. */
+  error: sentenceSchema.optional(),
+})
+export type Actual = z.infer<typeof actualSchema>
+
+/** How a link to a neighbour stands. */
+export const linkStateSchema = z.object({
+  peer: nameSchema,
+  direction: z.enum(['next', 'previous']),
+  up: z.boolean(),
+  /** Not up: why, as "seen at 192.168.1.7:4711 but unreachable there". */
+  reason: sentenceSchema.optional(),
+})
+
+const offline = z.object({ state: z.literal('offline') })
+
+/** `mdi/state/<node>`, online: what the node is and how it stands. */
+export const onlineSchema = z.object({
+  state: z.literal('online'),
+  id: nameSchema,
+  /** What a person calls it. */
+  name: z.string().min(1).max(100),
+  cluster: nameSchema,
+  /** Version of the software. */
+  version: z.string().min(1).max(64),
+  /** Version of the frame format. */
+  protocol: z.int().min(1).max(0xffff),
+  /** Made anew at each start: two nodes with the same id are told by it. */
+  instance: z.string().min(1).max(64),
+  addresses: addressesSchema,
+  port: portSchema,
+  profile: profileSchema,
+  /** Highest epoch that it has seen. */
+  epoch: u32Schema,
+  assignment: actualSchema,
+  /** Layers in its store, by model name; as [first, end) ranges. */
+  held: z.array(z.object({ manifest: hashSchema, ranges: z.array(z.tuple([layer, layer])) })),
+  links: z.array(linkStateSchema).max(64),
+  /** At the starter: whether a visit goes all the way round, and if not, why. */
+  ring: z.object({ whole: z.boolean(), reason: sentenceSchema.optional() }).optional(),
+})
+export type Online = z.infer<typeof onlineSchema>
+
+/** `mdi/state/<node>`. */
+export const nodeStateSchema = z.discriminatedUnion('state', [onlineSchema, offline])
+export type NodeState = z.infer<typeof nodeStateSchema>
+
+/** A node's part in the ring. */
+export const assignmentSchema = z
+  .object({
+    model: modelReferenceSchema,
+    /** Layers `first` to `end − 1`. */
+    first: layer,
+    end: layer,
+    /** Ordinal in the ring; stage 0 is the starter. */
+    stage: countSchema.max(limits.modelLayers),
+    stages: z.int().min(1).max(limits.modelLayers),
+    /** Embeds, and normalizes, projects and samples. */
+    starter: z.boolean(),
+    /** Where its activations go; null in a ring of one. */
+    next: peerSchema.nullable(),
+    /** Id of the node from which they come; null in a ring of one. */
+    previous: nameSchema.nullable(),
+    /** Where the manifest and missing layers can be fetched, best first. */
+    sources: z.array(peerSchema).max(64),
+    arithmetic: z.enum(['exact', 'fast']),
+    wire: z.enum(['fp32', 'fp16']),
+    /** Positions that a sequence may reach. */
+    context: z.int().min(1).max(limits.modelContext),
+  })
+  .refine((a) => a.first <= a.end, 'The layer range ends before it begins')
+  .refine((a) => a.stage < a.stages, 'The stage is beyond the number of stages')
+  .refine((a) => a.starter === (a.stage === 0), 'Stage 0, and only it, is the starter')
+  .refine(
+    (a) => (a.stages === 1) === (a.next === null) && (a.next === null) === (a.previous === null),
+    'Neighbours are missing, or given for a ring of one',
+  )
+export type Assignment = z.infer<typeof assignmentSchema>
+
+/** `mdi/desired/<node>`: what is desired of a node; null: nothing, drop what is loaded. */
+export const desiredSchema = z.object({
+  epoch: u32Schema,
+  cluster: nameSchema,
+  assignment: assignmentSchema.nullable(),
+})
+export type Desired = z.infer<typeof desiredSchema>
+
+/** `mdi/bridge/state`: whether a coordinator is there. */
+export const bridgeStateSchema = z.object({ state: z.enum(['online', 'offline']) })
+
+/** `mdi/bridge/info`: what the coordinator is and what it runs. */
+export const bridgeInfoSchema = z.object({
+  version: z.string().max(64),
+  protocol: z.int().min(1),
+  cluster: nameSchema,
+  coordinator: peerSchema,
+  epoch: u32Schema,
+  /** The model that is loaded, and its stages in order. */
+  model: modelReferenceSchema.nullable(),
+  stages: z.array(z.object({ node: nameSchema, first: layer, end: layer })).max(limits.modelLayers),
+  config: z.record(z.string(), z.unknown()).optional(),
+  configSchema: z.record(z.string(), z.unknown()).optional(),
+})
+export type BridgeInfo = z.infer<typeof bridgeInfoSchema>
+
+/** `mdi/bridge/health`. */
+export const bridgeHealthSchema = z.object({
+  /** `idle`: no model is loaded; `waiting`: for the nodes named in `reason`. */
+  ring: z.enum(['idle', 'waiting', 'ready']),
+  reason: sentenceSchema.optional(),
+  running: countSchema,
+  queued: countSchema,
+  tokensPerSecond: z.number().min(0),
+  uptimeSeconds: z.number().min(0),
+})
+export type BridgeHealth = z.infer<typeof bridgeHealthSchema>

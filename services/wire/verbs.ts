@@ -1,0 +1,149 @@
+/**
+ * Requests to the coordinator and their answers, in zigbee2mqtt's manner: a request on
+ * `mdi/bridge/request/<verb>` is answered on `mdi/bridge/response/<verb>`.
+ */
+import { z } from 'zod'
+import { limits } from '../limits.ts'
+import { bridgeHealthSchema, bridgeInfoSchema, onlineSchema } from './control.ts'
+import { endReasons, requestIdSchema } from './requests.ts'
+import { countSchema, nameSchema, samplingSchema, sentenceSchema } from './values.ts'
+
+const text = z.string().max(limits.promptBytes)
+/** Any JSON scalar that the client chose; echoed in the answer. */
+const transaction = z.union([z.string().max(200), z.number()])
+
+const request = z.object({ transaction: transaction.optional() })
+
+/** What `generate` and `chat` share. */
+const generation = request.extend({
+  /**
+   * Names the request, for `cancel` and the stream's topic. Absent: the transaction
+   * where it can stand in a topic, or else one that the coordinator makes.
+   */
+  id: requestIdSchema.optional(),
+  /** Absent: the model that is loaded. */
+  model: z.string().min(1).max(255).optional(),
+  sampling: samplingSchema.partial().optional(),
+  maxTokens: z.int().min(1).max(limits.modelContext).optional(),
+  stop: z.array(z.string().min(1).max(limits.stopStringBytes)).max(limits.stopStrings).optional(),
+  /** Whether text is published on `mdi/bridge/stream/<id>` as it comes; default true. */
+  stream: z.boolean().optional(),
+})
+
+const generated = z.object({
+  id: requestIdSchema,
+  model: z.string(),
+  text: z.string(),
+  reason: z.enum(endReasons),
+  promptTokens: countSchema,
+  tokens: countSchema,
+  firstTokenMs: z.number().min(0).optional(),
+  tokensPerSecond: z.number().min(0).optional(),
+})
+
+/** Every verb: what is asked, and the `data` of its answer. */
+export const verbs = {
+  generate: {
+    about: 'continues a text',
+    request: generation.extend({ prompt: text }),
+    data: generated,
+  },
+  chat: {
+    about: 'answers the last turn of a conversation',
+    request: generation.extend({
+      messages: z
+        .array(z.object({ role: z.enum(['system', 'user', 'assistant']), content: text }))
+        .min(1)
+        .max(limits.chatMessages),
+    }),
+    data: generated,
+  },
+  cancel: {
+    about: 'ends a running request',
+    request: request.extend({ id: requestIdSchema }),
+    data: z.object({ id: requestIdSchema }),
+  },
+  load: {
+    about: 'spreads a model over the nodes',
+    request: request.extend({
+      model: z.string().min(1).max(255),
+      /** Nodes in the ring's order; absent: all that are online, best order. */
+      nodes: z.array(nameSchema).min(1).max(limits.modelLayers).optional(),
+      /** Layers of each of `nodes`, given by hand. */
+      layers: z.array(countSchema.max(limits.modelLayers)).min(1).optional(),
+      arithmetic: z.enum(['exact', 'fast']).optional(),
+      wire: z.enum(['fp32', 'fp16']).optional(),
+      context: z.int().min(1).max(limits.modelContext).optional(),
+    }),
+    data: z.object({ model: z.string(), stages: bridgeInfoSchema.shape.stages }),
+  },
+  unload: {
+    about: 'drops the model from the nodes’ memory; their stores keep it',
+    request,
+    data: z.object({ model: z.string().nullable() }),
+  },
+  status: {
+    about: 'how the ring and its nodes stand',
+    request,
+    data: z.object({
+      info: bridgeInfoSchema,
+      health: bridgeHealthSchema,
+      nodes: z.array(
+        z.union([onlineSchema, z.object({ id: nameSchema, state: z.literal('offline') })]),
+      ),
+    }),
+  },
+  models: {
+    about: 'which models the coordinator can load',
+    request,
+    data: z.object({
+      models: z.array(
+        z.object({
+          name: z.string(),
+          family: z.string(),
+          parameters: countSchema,
+          layers: countSchema,
+          bytes: countSchema,
+          loaded: z.boolean(),
+        }),
+      ),
+    }),
+  },
+} as const
+
+export type Verb = keyof typeof verbs
+export type VerbRequest<V extends Verb> = z.infer<(typeof verbs)[V]['request']>
+export type VerbData<V extends Verb> = z.infer<(typeof verbs)[V]['data']>
+
+export const isVerb = (name: string): name is Verb => Object.hasOwn(verbs, name)
+
+/** The answer's envelope around `data`. */
+export const responseSchema = <T extends z.ZodType>(data: T) =>
+  z.discriminatedUnion('status', [
+    z.object({ status: z.literal('ok'), data, transaction: transaction.optional() }),
+    z.object({
+      status: z.literal('error'),
+      data: z.object({}),
+      /** One sentence. */
+      error: sentenceSchema,
+      /** The operating error's code (`errors.ts`). */
+      code: z.string().max(40).optional(),
+      transaction: transaction.optional(),
+    }),
+  ])
+
+/** Answer to a verb: `{"data":{},"status":"ok"|"error","error"?,"transaction"?}`. */
+export type Response<T> = { transaction?: string | number | undefined } & (
+  | { status: 'ok'; data: T }
+  | { status: 'error'; data: Record<string, never>; error: string; code?: string | undefined }
+)
+
+/** A piece of a request's text as it comes; `index` counts from 0 without gaps. */
+export const streamSchema = z.object({
+  id: requestIdSchema,
+  index: countSchema,
+  text: z.string(),
+  /** The last message of this request. */
+  last: z.boolean().optional(),
+})
+export type StreamMessage = z.infer<typeof streamSchema>
