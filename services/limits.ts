@@ -56,6 +56,8 @@ export const limits = {
   templateHeapMiB: 128,
   /** A user's text, and stop strings. */
   promptBytes: 4 * MiB,
+  /** Objects and lists within each other in a request's messages and tools. */
+  promptDepth: 64,
   stopStrings: 16,
   stopStringBytes: 1_024,
 
