@@ -11,7 +11,9 @@ export const limits = {
   /** A record may not be longer. */
   recordBytes: 16 * 1024 * MiB,
   /** The store's write-ahead log is written back when it has grown to this. */
-  storeLogBytes: 16 * MiB,
+  storeLogBytes: 8 * MiB,
+  /** Room set aside so that things can be removed on a full disk; twice the log. */
+  storeReserveBytes: 16 * MiB,
   /** Tensors inside a record start at multiples of this. */
   recordAlignment: 64,
   /** A record's header (JSON) may not be longer. */
@@ -54,6 +56,8 @@ export const limits = {
   templateHeapMiB: 128,
   /** A user's text, and stop strings. */
   promptBytes: 4 * MiB,
+  /** Objects and lists within each other in a request's messages and tools. */
+  promptDepth: 64,
   stopStrings: 16,
   stopStringBytes: 1_024,
 
