@@ -22,7 +22,12 @@ import type { Answer, AnswerListener, TextRequest } from './generation.ts'
 /** What the bridge has done by others. */
 export type BridgeActions = {
   /** Runs a request; refusals come through the listener. */
-  generate(request: TextRequest, model: string | undefined, listener: AnswerListener): void
+  generate(
+    request: TextRequest,
+    model: string | undefined,
+    listener: AnswerListener,
+    asked: { asker: Asker; stream: boolean },
+  ): void
   cancel(id: string): boolean
   load(request: VerbRequest<'load'>): Promise<VerbData<'load'>>
   unload(): Promise<VerbData<'unload'>>
@@ -118,7 +123,9 @@ export class Bridge {
       maxTokens: request.maxTokens,
       stop: request.stop ?? [],
     }
-    this.#actions.generate(text, request.model, this.listener(asker, id, request.stream ?? true))
+    const stream = request.stream ?? true
+    const listener = this.listener(asker, id, stream)
+    this.#actions.generate(text, request.model, listener, { asker, stream })
   }
 
   /** The request's name: its own, its transaction where that can be one, or a new one. */
