@@ -117,7 +117,7 @@ class CoordinatorProcess {
       version,
       protocol: PROTOCOL,
       cluster: config.cluster,
-      peer: { id: this.#id, addresses: ownAddresses(), port },
+      peer: { id: this.#id, addresses: ownAddresses(config.ports.host), port },
     })
     const stateTopic = buildTopic('bridgeState', {})
     this.#bus = new MqttBus({

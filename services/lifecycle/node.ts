@@ -130,7 +130,7 @@ class Node {
       version,
       protocol: PROTOCOL,
       instance: this.#instance,
-      addresses: ownAddresses(),
+      addresses: ownAddresses(this.#config.ports.host),
       port,
       profile: {
         memoryBytes: availableMemory(engine.memory) + this.#loadedBytes,
