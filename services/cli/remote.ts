@@ -18,7 +18,9 @@ export class RemoteRing {
   readonly #url: string
   readonly #waiting = new Map<string, { verb: Verb; settle: (payload: Uint8Array) => void }>()
   #coordinator: 'unknown' | 'online' | 'offline' = 'unknown'
-  #onCoordinator: (() => void) | undefined
+  #onCoordinator: () => void = () => {}
+  #presence: Promise<void> | undefined
+  readonly #listening = new Set<Verb>()
 
   private constructor(settings: LoadedConfig) {
     this.#url = brokerOf(settings)
@@ -55,7 +57,7 @@ export class RemoteRing {
     this.#bus.subscribe(topic, ({ payload }) => {
       try {
         this.#coordinator = readMessage('bridgeState', topic, payload).state
-        this.#onCoordinator?.()
+        this.#onCoordinator()
       } catch {
         // Somebody else's message on our topic: as if nothing had come.
       }
@@ -66,22 +68,27 @@ export class RemoteRing {
   }
 
   /** Waits until a coordinator shows itself. */
-  async #present(): Promise<void> {
-    if (this.#coordinator === 'online') return
+  #present(): Promise<void> {
+    if (this.#coordinator === 'online') return Promise.resolve()
+    if (this.#presence) return this.#presence
     const seen = new Promise<void>((resolve) => {
       this.#onCoordinator = () => {
         if (this.#coordinator === 'online') resolve()
       }
     })
     const message = `No coordinator is there on ${this.#url}; start one with \`mdi coordinator\`.`
-    await within(seen, COORDINATOR_MS, () => new MdiError('not-ready', message))
+    const presence = within(seen, COORDINATOR_MS, () => new MdiError('not-ready', message))
+    this.#presence = presence.finally(() => {
+      this.#presence = undefined
+    })
+    return this.#presence
   }
 
   /** Asks, and waits for the answer. @throws MdiError what the coordinator refuses with */
   async ask<V extends Verb>(verb: V, request: Ask<V>): Promise<VerbData<V>> {
     await this.#present()
     const transaction = randomUUID()
-    if (![...this.#waiting.values()].some((w) => w.verb === verb)) this.#listen(verb)
+    this.#listen(verb)
     const answer = new Promise<VerbData<V>>((resolve, reject) => {
       this.#waiting.set(transaction, {
         verb,
@@ -96,8 +103,6 @@ export class RemoteRing {
     this.#bus.publish(topic, JSON.stringify({ ...request, transaction }), optionsOf('request'))
     return answer
   }
-
-  readonly #listening = new Set<Verb>()
 
   #listen(verb: Verb): void {
     if (this.#listening.has(verb)) return

@@ -48,6 +48,9 @@ export type CoordinatorEffect =
   | { kind: 'plan'; plan: Plan }
   | { kind: 'log'; level: 'info' | 'warning'; message: string }
 
+/** Ends with one full stop, whatever a reason ended with. */
+const sentence = (text: string): string => `${text.replace(/\.+$/, '')}.`
+
 /** Positions reserved for each sequence when a split is planned; caches grow as needed. */
 const PLANNED_POSITIONS = 1_024
 
@@ -261,7 +264,7 @@ export class Coordinator {
     const { phase, progress, error } = node.assignment
     if (node.epoch !== this.#plan.epoch) return `Node ${id} has not taken the plan yet.`
     if (phase === 'ready') return undefined
-    if (phase === 'failed') return `Node ${id}: ${error ?? 'it failed'}`
+    if (phase === 'failed') return sentence(`Node ${id}: ${error ?? 'it failed'}`)
     const far = progress ? ` (${progress.step}, ${progress.done} of ${progress.total})` : ''
     return `Node ${id} is ${phase}${far}.`
   }
@@ -272,7 +275,9 @@ export class Coordinator {
       if (node?.state !== 'online') continue
       const broken = node.links.find((l) => !l.up && l.direction === 'next')
       if (broken)
-        return `Node ${peer.id} does not reach ${broken.peer}: ${broken.reason ?? 'no link'}.`
+        return sentence(
+          `Node ${peer.id} does not reach ${broken.peer}: ${broken.reason ?? 'no link'}`,
+        )
     }
     const reason = starter?.state === 'online' ? starter.ring?.reason : undefined
     return reason ?? 'The links between the nodes are being made.'
