@@ -119,6 +119,12 @@ export class RingNode {
       : { running: 0, waiting: 0, visits: 0 }
   }
 
+  /** Frames that this node holds; never above `limits.queueFrames`. */
+  get held(): number {
+    const running = this.#running
+    return (running?.kind === 'starter' ? running.starter : running?.stage)?.held ?? 0
+  }
+
   /** Opens a request; everything about it is told to the listener. */
   open(request: Open, listener: Listener): void {
     if (this.#running?.kind !== 'starter') {

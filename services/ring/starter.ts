@@ -73,6 +73,11 @@ export class Starter {
     return this.#whole
   }
 
+  /** Frames that are here; never above `limits.queueFrames`. */
+  get held(): number {
+    return this.#returned.length + (this.#computing ? 1 : 0)
+  }
+
   get load(): Scheduler['load'] {
     return this.#scheduler.load
   }
