@@ -199,7 +199,7 @@ test('the oldest whole turns are dropped, what the system says stays', async () 
     assert.equal((e as { code?: unknown }).code, 'too-long')
     assert.match(
       (e as Error).message,
-      /has \d+ tokens and the answer needs 10, but the context holds 30/,
+      /more than the 20 tokens that fit: the context holds 30, and 10 are kept/,
     )
     return true
   })
