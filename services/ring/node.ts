@@ -75,11 +75,12 @@ export class RingNode {
     const { links, id, random } = this.#options
     const { assignment, epoch, hidden, chunkRows, sequences } = part
     const { wire, previous, stages, context } = assignment
+    const next = assignment.next?.id ?? null
     links.setEpoch(epoch)
     if (assignment.starter) {
       const first = 1 + (random.uint32() >>> 1)
       const starter = new Starter(
-        { node: id, previous, epoch, wire, hidden, stages, chunkRows, sequences, context },
+        { node: id, next, previous, epoch, wire, hidden, stages, chunkRows, sequences, context },
         first,
       )
       this.#running = { part, kind: 'starter', starter }

@@ -16,7 +16,8 @@ import { Scheduler, type SchedulerOptions, type Visit } from './scheduler.ts'
 
 export type StarterOptions = SchedulerOptions & {
   node: string
-  /** The ring's last stage; null in a ring of one. */
+  /** The ring's second and last stage; null in a ring of one. */
+  next: string | null
   previous: string | null
   epoch: number
   wire: WireType
@@ -127,13 +128,15 @@ export class Starter {
   ): StarterEffect[] {
     this.#links[event.kind] = event.up
     if (event.up) return this.#proceed(now)
-    const lost = event.kind === 'previous' ? this.#options.previous : 'next'
-    return this.#broken(lost ?? 'next', event.reason ?? 'the link was closed', now)
+    const lost = this.#options[event.kind] ?? this.#options.node
+    return this.#broken(lost, event.reason ?? 'the link was closed', now)
   }
 
   #tick(now: number): StarterEffect[] {
     if (this.#whole && this.load.visits > 0 && now - this.#progressAt > limits.visitMs) {
-      return this.#broken('The ring', `no visit came back for ${limits.visitMs / 1000} s`, now)
+      const { next, node } = this.#options
+      const reason = `no visit came back from behind it for ${limits.visitMs / 1000} s`
+      return this.#broken(next ?? node, reason, now)
     }
     return this.#proceed(now)
   }

@@ -192,9 +192,11 @@ class Run {
     if (owner?.process.state !== 'up') return
     world.log('FAULT', () => 'owner')
     this.#active += 1
+    ring.troubleAt = world.now
     owner.process.kill(world.pick(['kill', 'power']))
     world.after(ms, () => {
       ring.bootOwner()
+      ring.troubleAt = world.now
       this.#active -= 1
     })
   }
