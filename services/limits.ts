@@ -47,6 +47,8 @@ export const limits = {
   visitRows: 512,
   /** Sequences that a ring holds at once. */
   sequences: 256,
+  /** Requests that wait at the starter for a place. */
+  waitingRequests: 1_024,
 
   /** A chat template runs in a worker and is stopped after this time. */
   templateMs: 2_000,

@@ -86,15 +86,20 @@ class Run {
   /** New requests after everything: the ring must be as good as new, and end clean. */
   #last(): void {
     const { world, ring } = this
-    const fresh = Array.from({ length: 3 }, () => ring.request())
-    const ended = world.runUntil(world.now + 120_000, () => ring.requests.every((r) => r.ended))
-    if (!ended) {
+    for (let i = 0; i < 3; i++) ring.request()
+    for (;;) {
+      const told = this.#told
+      if (world.runUntil(world.now + 20_000, () => ring.requests.every((r) => r.ended))) break
+      if (this.#told > told) continue
       const open = ring.requests.filter((r) => !r.ended).map((r) => r.open.id)
-      throw new Violation('hang', `${open.join(', ')} never ended`)
+      throw new Violation('hang', `nothing comes of ${open.join(', ')} any more`)
     }
-    if (!fresh.length) return
     world.runUntil(world.now + 3_000)
     ring.checkQuiet()
+  }
+
+  get #told(): number {
+    return this.ring.requests.reduce((sum, r) => sum + r.told + (r.ended ? 1 : 0), 0)
   }
 
   #awaitCalm(): void {
