@@ -49,6 +49,8 @@ export const limits = {
   sequences: 256,
   /** Requests that wait at the starter for a place. */
   waitingRequests: 1_024,
+  /** Tokens and ends that wait for an owner's link before it is dropped. */
+  ownerFrames: 65_536,
 
   /** A chat template runs in a worker and is stopped after this time. */
   templateMs: 2_000,
