@@ -49,6 +49,10 @@ export const limits = {
   visitRows: 512,
   /** Sequences that a ring holds at once. */
   sequences: 256,
+  /** Requests that wait at the starter for a place. */
+  waitingRequests: 1_024,
+  /** Tokens and ends that wait for an owner's link before it is dropped. */
+  ownerFrames: 65_536,
 
   /** A chat template runs in a worker and is stopped after this time. */
   templateMs: 2_000,

@@ -22,7 +22,7 @@ export type Self = {
 /** Kinds of frames that each end of a link may receive, beside probes. */
 const receives: Record<Purpose, { dialer: readonly FrameKind[]; listener: readonly FrameKind[] }> =
   {
-    ring: { dialer: [], listener: ['visit'] },
+    ring: { dialer: [], listener: ['visit', 'fault'] },
     owner: { dialer: ['token', 'end'], listener: ['open', 'cancel', 'attach'] },
     weights: { dialer: ['chunk', 'fetch-error'], listener: ['fetch'] },
   }
