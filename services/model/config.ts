@@ -107,12 +107,8 @@ const windowLayers = (config: Keys, layers: number): number[] | undefined => {
   const indices = Array.from({ length: layers }, (_, i) => i)
   const list = config.raw('layer_types')
   if (Array.isArray(list)) {
-    const other = list.find((t) => t !== 'full_attention' && t !== 'sliding_attention')
-    if (other !== undefined || list.length !== layers)
-      throw unsupported(
-        config.file,
-        `layers of the type ${JSON.stringify(other)} are not supported`,
-      )
+    if (list.length !== layers)
+      throw new MdiError('bad-file', `${config.file} lists ${list.length} layers of ${layers}.`)
     return indices.filter((i) => list[i] === 'sliding_attention')
   }
   if (config.raw('use_sliding_window') === true)
@@ -157,6 +153,11 @@ const refuse = (config: Keys): void => {
       `weights quantized by ${JSON.stringify(method ?? 'another method')} are not supported; a GGUF file of the model can be imported`,
     )
   }
+  const types = config.raw('layer_types')
+  const other =
+    Array.isArray(types) && types.find((t) => t !== 'full_attention' && t !== 'sliding_attention')
+  if (other)
+    throw unsupported(file, `layers of the type ${JSON.stringify(other)} are not supported`)
   if (config.raw('use_bidirectional_attention') === true)
     throw unsupported(file, 'attention in both directions is not supported')
 }

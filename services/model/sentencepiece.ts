@@ -8,34 +8,34 @@ import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { GgufValue } from './gguf.ts'
 
+/** Of proto2, in which a zero that is written differs from a value that is left out. */
+const message = (fields: Record<string, protobuf.IField>): protobuf.IType => ({
+  edition: 'proto2',
+  fields,
+})
+
 const root = protobuf.Root.fromJSON({
   nested: {
-    Piece: {
-      fields: {
-        piece: { type: 'string', id: 1 },
-        score: { type: 'float', id: 2 },
-        // The kinds' numbers are those of `tokenizer.ggml.token_type`.
-        type: { type: 'int32', id: 3, options: { default: 1 } },
-      },
-    },
-    Trainer: {
-      fields: {
-        modelType: { type: 'int32', id: 3, options: { default: 1 } },
-        unkId: { type: 'int32', id: 40, options: { default: 0 } },
-        bosId: { type: 'int32', id: 41, options: { default: 1 } },
-        eosId: { type: 'int32', id: 42, options: { default: 2 } },
-      },
-    },
-    Normalizer: {
-      fields: { addDummyPrefix: { type: 'bool', id: 3, options: { default: true } } },
-    },
-    Model: {
-      fields: {
-        pieces: { rule: 'repeated', type: 'Piece', id: 1 },
-        trainer: { type: 'Trainer', id: 2 },
-        normalizer: { type: 'Normalizer', id: 3 },
-      },
-    },
+    Piece: message({
+      piece: { type: 'string', id: 1 },
+      score: { type: 'float', id: 2 },
+      // The kinds' numbers are those of `tokenizer.ggml.token_type`.
+      type: { type: 'int32', id: 3, options: { default: 1 } },
+    }),
+    Trainer: message({
+      modelType: { type: 'int32', id: 3, options: { default: 1 } },
+      unkId: { type: 'int32', id: 40, options: { default: 0 } },
+      bosId: { type: 'int32', id: 41, options: { default: 1 } },
+      eosId: { type: 'int32', id: 42, options: { default: 2 } },
+    }),
+    Normalizer: message({
+      addDummyPrefix: { type: 'bool', id: 3, options: { default: true } },
+    }),
+    Model: message({
+      pieces: { rule: 'repeated', type: 'Piece', id: 1 } as protobuf.IField,
+      trainer: { type: 'Trainer', id: 2 },
+      normalizer: { type: 'Normalizer', id: 3 },
+    }),
   },
 })
 const Model = root.lookupType('Model')
