@@ -166,9 +166,11 @@ export const sayHello = (
       purpose,
       epoch: self.epoch(),
     }
-    connection.onEnd(({ reason, error }) =>
-      reject(new GreetingError(error ? `${reason}: something else listens there` : reason, false)),
-    )
+    connection.onEnd(({ reason, error }) => {
+      const foreign =
+        error?.reason === 'garbage' ? `${reason}: something else listens there` : reason
+      reject(new GreetingError(foreign, error?.reason === 'protocol'))
+    })
     connection.onFrame((frame) => {
       const problem = answered(frame, to)
       if (problem) {

@@ -21,7 +21,8 @@ export type Handlers = Record<string, (args: unknown[], onProgress: OnProgress) 
 export const movable = (value: unknown): Transferable[] => {
   if (!ArrayBuffer.isView(value) || !(value.buffer instanceof ArrayBuffer)) return []
   const whole = value.byteOffset === 0 && value.byteLength === value.buffer.byteLength
-  return whole ? [value.buffer] : []
+  // An empty buffer may be shared by many; moving it would take it from all of them.
+  return whole && value.byteLength > 0 ? [value.buffer] : []
 }
 
 /** Serves calls that come through the port, until a call of `close` has been answered. */

@@ -17,7 +17,7 @@ import type {
 import { Embedding, Head } from './ends.ts'
 import { Layers, type OpenLayer, openLayer } from './layers.ts'
 import { materialize, type RecordSource } from './materialize.ts'
-import { type FormTimes, measureForms } from './measure.ts'
+import { type FormTimes, measureForms, speedsOf } from './measure.ts'
 
 export type OrtEngineOptions = {
   source: RecordSource
@@ -42,6 +42,11 @@ export class OrtEngine implements Engine {
       // Left over from a process that was killed while it wrote.
       if (name.endsWith('.part')) rmSync(join(options.folder, name), { force: true })
     }
+  }
+
+  async measure(arithmetic: Arithmetic): Promise<Record<string, number>> {
+    const { times } = await this.#forms(arithmetic)
+    return speedsOf(times)
   }
 
   async load(assignment: EngineAssignment, onProgress?: OnProgress): Promise<EngineReport> {
@@ -114,9 +119,13 @@ export class OrtEngine implements Engine {
     return job.head ? { results: await this.#need('head').run(x, job.head) } : { x }
   }
 
-  async close(): Promise<void> {
+  async unload(): Promise<void> {
     await this.#dropEnds()
     await this.#keepOnly(new Set())
+  }
+
+  close(): Promise<void> {
+    return this.unload()
   }
 
   #need<K extends 'layers' | 'embedding' | 'head'>(part: K): NonNullable<Loaded[K]> {

@@ -1,0 +1,139 @@
+/** `mdi generate PROMPT…`: answers one prompt, or several at once, as they come. */
+import { randomUUID } from 'node:crypto'
+import type { Command } from 'commander'
+import { MdiError } from '../errors.ts'
+import type { Answer, TextRequest } from '../gateway/generation.ts'
+import type { Entry } from '../lifecycle/local.ts'
+import { onInterrupt } from './interrupt.ts'
+import {
+  addEngineOptions,
+  addSamplingOptions,
+  type SamplingOptions,
+  samplingOf,
+  stopsOf,
+} from './options.ts'
+import { json } from './output.ts'
+import { addSpeakerOptions, type Speaker, type SpeakerOptions, withSpeaker } from './speaker.ts'
+
+type Options = SpeakerOptions &
+  SamplingOptions & {
+    raw?: boolean
+    system?: string
+    json?: boolean
+    quiet?: boolean
+  }
+
+export const addGenerate = (program: Command, entry: Entry): void => {
+  const command = program
+    .command('generate')
+    .description('answer a prompt; several prompts are answered at once')
+    .argument('<prompt...>', 'what to answer; - reads it from standard input')
+    .option('--raw', 'continue the text as it is, without the chat template')
+    .option('--system <text>', 'what the system says first')
+    .option('--json', 'one JSON document instead of text')
+    .option('--quiet', 'the text only, no figures')
+  addSamplingOptions(addEngineOptions(addSpeakerOptions(command))).action(
+    async (prompts: string[], options: Options, self: Command) => {
+      const texts = await Promise.all(prompts.map((p) => (p === '-' ? readInput() : p)))
+      const sampling = samplingOf(options)
+      const stop = stopsOf(options)
+      await withSpeaker(entry, self, options, async (speaker) => {
+        const requests = texts.map((text): TextRequest => {
+          const raw = options.raw || !speaker.chats
+          return {
+            id: randomUUID(),
+            input: raw ? { prompt: text } : { messages: conversation(text, options.system) },
+            sampling,
+            maxTokens: options.maxTokens,
+            stop,
+          }
+        })
+        await answerAll(speaker, requests, texts, options)
+      })
+    },
+  )
+}
+
+const conversation = (text: string, system: string | undefined) => [
+  ...(system === undefined ? [] : [{ role: 'system', content: system }]),
+  { role: 'user', content: text },
+]
+
+const readInput = async (): Promise<string> => {
+  const parts: Buffer[] = []
+  for await (const part of process.stdin) parts.push(part as Buffer)
+  return Buffer.concat(parts).toString('utf8')
+}
+
+const answerAll = async (
+  speaker: Speaker,
+  requests: readonly TextRequest[],
+  prompts: readonly string[],
+  options: Options,
+): Promise<void> => {
+  const release = onInterrupt(() => {
+    for (const { id } of requests) speaker.cancel(id)
+  })
+  const printers = requests.map((_, i) => printer(options, requests.length, i))
+  const settled = await Promise.allSettled(
+    requests.map(async (request, i) => {
+      const print = printers[i] as Printer
+      const answer = await speaker.answer(request, print.text)
+      print.end()
+      return answer
+    }),
+  )
+  release()
+  if (options.json) {
+    const answers = settled.map((s, i) => ({
+      prompt: prompts[i],
+      ...(s.status === 'fulfilled' ? s.value : { error: (s.reason as Error).message }),
+    }))
+    json({ answers })
+  } else if (!options.quiet) for (const s of settled) if (s.status === 'fulfilled') figures(s.value)
+  const failed = settled.find((s) => s.status === 'rejected')
+  if (failed) throw failed.reason
+  if (settled.some((s) => s.status === 'fulfilled' && s.value.reason === 'cancelled'))
+    throw new MdiError('cancelled', 'Cancelled.')
+}
+
+const figures = (answer: Answer): void => {
+  const first =
+    answer.firstTokenMs === undefined ? '' : `, first after ${Math.round(answer.firstTokenMs)} ms`
+  const rate =
+    answer.tokensPerSecond === undefined ? '' : `, ${answer.tokensPerSecond.toFixed(1)} tokens/s`
+  process.stderr.write(`(${answer.promptTokens} + ${answer.tokens} tokens${first}${rate})\n`)
+}
+
+type Printer = { text: (text: string) => void; end: () => void }
+
+const LINE_WIDTH = 72
+
+/** A single answer streams as it is; several take turns by lines, each with its number. */
+const printer = (options: Options, of: number, index: number): Printer => {
+  if (options.json) return { text: () => {}, end: () => {} }
+  if (of === 1) {
+    return {
+      text: (text) => process.stdout.write(text),
+      end: () => process.stdout.write('\n'),
+    }
+  }
+  let line = ''
+  const flush = (text: string) => process.stdout.write(`[${index + 1}] ${text}\n`)
+  return {
+    text: (text) => {
+      line += text
+      for (;;) {
+        const cut = line.indexOf('\n')
+        const space = line.length > LINE_WIDTH ? line.lastIndexOf(' ', LINE_WIDTH) : -1
+        const at = cut >= 0 ? cut : space
+        if (at < 0) return
+        flush(line.slice(0, at))
+        line = line.slice(at + 1)
+      }
+    },
+    end: () => {
+      if (line !== '') flush(line)
+    },
+  }
+}

@@ -1,0 +1,37 @@
+/** Opens the store and a ring of one for a command, and closes both after it. */
+import type { Command } from 'commander'
+import { type Entry, findModel, type LocalRing, openLocal, openStore } from '../lifecycle/local.ts'
+import { dataFolder, type EngineOptions } from './options.ts'
+import { ProgressBar } from './output.ts'
+
+/** Runs `use` with a loaded model. */
+export const withLocalRing = async <T>(
+  entry: Entry,
+  command: Command,
+  name: string | undefined,
+  options: EngineOptions,
+  use: (ring: LocalRing) => Promise<T>,
+): Promise<T> => {
+  const folder = dataFolder(command)
+  const store = await openStore(entry, folder)
+  const bar = new ProgressBar()
+  try {
+    const manifest = await findModel(store, name)
+    const { arithmetic, threads, context, chunkRows, memory } = options
+    const ring = await openLocal(
+      entry,
+      manifest,
+      { folder, arithmetic, threads, context, chunkRows, memoryBytes: memory },
+      bar.show,
+    )
+    bar.stop()
+    try {
+      return await use(ring)
+    } finally {
+      await ring.close()
+    }
+  } finally {
+    bar.stop()
+    await store.close()
+  }
+}

@@ -1,0 +1,202 @@
+/**
+ * Puts the parts together: a store, an engine, and a ring of one in this process. What
+ * runs a ring of many is composed from the same parts.
+ */
+import { join } from 'node:path'
+import { MdiError } from '../errors.ts'
+import type { GenerationModel } from '../gateway/generation.ts'
+import { Generations } from '../gateway/generation.ts'
+import { realClock, realRandom } from '../io/clock.ts'
+import { WorkerEngine } from '../io/ort/client.ts'
+import { SqliteStore } from '../io/sqlite.ts'
+import { availableMemory } from '../io/system.ts'
+import { TemplateWorker } from '../io/template.ts'
+import { ChatFormat } from '../model/chat.ts'
+import type { Manifest } from '../model/spec.ts'
+import { Tokenizer } from '../model/tokenizer.ts'
+import { modelCost } from '../plan/cost.ts'
+import type { Arithmetic, EngineReport, Links, OnProgress, Store } from '../ports.ts'
+import { RingNode, sequencesFor } from '../ring/node.ts'
+
+/** The main file, with which every worker starts. */
+export type Entry = string | URL
+
+/** Opens the store of a data folder. @throws MdiError `store` where another process has it */
+export const openStore = async (entry: Entry, folder: string): Promise<SqliteStore> => {
+  const store = new SqliteStore(entry, { folder })
+  await store.start()
+  return store
+}
+
+/** The model of a name, or the only one there is. @throws MdiError `not-found` */
+export const findModel = async (store: Store, name: string | undefined): Promise<Manifest> => {
+  if (name !== undefined) {
+    const found = await store.getModel(name)
+    if (found) return found
+  }
+  const all = await store.listModels()
+  if (name === undefined && all.length === 1) return all[0] as Manifest
+  const list = all.map((m) => m.name).join(', ')
+  if (all.length === 0)
+    throw new MdiError('not-found', 'There is no model yet; import one with `mdi import FILE`.')
+  throw new MdiError(
+    'not-found',
+    name === undefined
+      ? `Say which model with --model: ${list}.`
+      : `There is no model ${name}; there are: ${list}.`,
+  )
+}
+
+/** Refuses a model that does not fit, with the figures. */
+export const checkFits = (
+  manifest: Manifest,
+  first: number,
+  end: number,
+  ends: boolean,
+  positions: number,
+  available: number,
+): void => {
+  const cost = modelCost(manifest)
+  const weights = cost.layers.slice(first, end).reduce((a, b) => a + b, 0) + (ends ? cost.head : 0)
+  const kv = (end - first) * cost.kvPosition * positions
+  const needed = weights + kv
+  if (needed <= available) return
+  const mb = (n: number) => `${Math.ceil(n / 1e6).toLocaleString('en')} MB`
+  throw new MdiError(
+    'out-of-memory',
+    `${manifest.name} needs ${mb(needed)} here (weights ${mb(weights)}, cache ${mb(kv)} for ${positions} positions); ${mb(available)} are available. Choose a smaller model or context, or add a board.`,
+  )
+}
+
+/** What a model needs beside its weights to speak. */
+export const textSide = (
+  entry: Entry,
+  manifest: Manifest,
+  context: number,
+): { model: GenerationModel; close(): Promise<void> } => {
+  const tokenizer = new Tokenizer(manifest.text)
+  const template = new TemplateWorker(entry)
+  const chat = new ChatFormat(manifest.text, tokenizer, template)
+  return { model: { manifest, tokenizer, chat, context }, close: () => template.close() }
+}
+
+/** Links of a ring of one: there are none. */
+const noLinks: Links = {
+  onEvent: () => {},
+  onHello: () => {},
+  setEpoch: () => {},
+  keep: () => {},
+  drop: () => {},
+  send: () => false,
+  pause: () => {},
+}
+
+export type LocalOptions = {
+  /** The data folder. */
+  folder: string
+  arithmetic: Arithmetic
+  threads: number
+  /** Positions a sequence may reach; absent: the model's, at most 4096. */
+  context?: number | undefined
+  chunkRows: number
+  /** Memory that may be used, if less than there is. */
+  memoryBytes?: number | undefined
+}
+
+/** Rows of a prompt in one visit unless said otherwise; measured in ARCHITECTURE.md. */
+export const CHUNK_ROWS = 64
+
+/** Positions unless a person says otherwise: most chats fit, and a small board too. */
+const DEFAULT_CONTEXT = 4_096
+
+/** A ring of one in this process. */
+export type LocalRing = {
+  model: GenerationModel
+  generations: Generations
+  report: EngineReport
+  close(): Promise<void>
+}
+
+/** The context to run a model with. @throws MdiError `bad-value` beyond the model's own */
+export const contextFor = (manifest: Manifest, wanted: number | undefined): number => {
+  const { context } = manifest.spec
+  if (wanted !== undefined && wanted > context)
+    throw new MdiError(
+      'bad-value',
+      `${manifest.name} was made for ${context} positions; a context of ${wanted} is more.`,
+    )
+  return wanted ?? Math.min(context, DEFAULT_CONTEXT)
+}
+
+/** Loads a model into this process. Errors: `out-of-memory`, `disk-full`, `bad-file`. */
+export const openLocal = async (
+  entry: Entry,
+  manifest: Manifest,
+  options: LocalOptions,
+  onProgress?: OnProgress,
+): Promise<LocalRing> => {
+  const { folder, arithmetic, threads, chunkRows } = options
+  const { spec } = manifest
+  const context = contextFor(manifest, options.context)
+  const available = availableMemory(options.memoryBytes)
+  checkFits(manifest, 0, spec.layers, true, context, available)
+  const runtime = join(folder, 'runtime')
+  const engine = new WorkerEngine(entry, { store: folder, folder: runtime, threads })
+  const { model, close } = textSide(entry, manifest, context)
+  try {
+    const report = await engine.load(
+      { manifest, first: 0, end: spec.layers, ends: true, arithmetic, context },
+      onProgress,
+    )
+    const node = await startAlone(engine, spec.hidden, context, chunkRows)
+    return {
+      model,
+      generations: new Generations(node, realClock),
+      report,
+      close: async () => {
+        node.stop('the program ends')
+        await engine.close()
+        await close()
+      },
+    }
+  } catch (error) {
+    await engine.close()
+    await close()
+    throw error
+  }
+}
+
+/** A ring of one, once it is whole. */
+const startAlone = (
+  engine: WorkerEngine,
+  hidden: number,
+  context: number,
+  chunkRows: number,
+): Promise<RingNode> =>
+  new Promise((resolve) => {
+    const node = new RingNode({
+      id: 'local',
+      engine,
+      links: noLinks,
+      clock: realClock,
+      random: realRandom,
+      onRing: (whole) => {
+        if (whole) resolve(node)
+      },
+    })
+    node.start({
+      epoch: 1,
+      hidden,
+      chunkRows,
+      sequences: sequencesFor(1),
+      assignment: {
+        stage: 0,
+        stages: 1,
+        next: null,
+        previous: null,
+        wire: 'fp32',
+        context,
+        starter: true,
+      },
+    })
+  })
