@@ -29,6 +29,12 @@ export const limits = {
   /** GGUF: all metadata together. */
   ggufHeaderBytes: 64 * MiB,
 
+  /** safetensors: one file's header, files of one model, its JSON files, its tokenizer. */
+  safetensorsHeaderBytes: 64 * MiB,
+  safetensorsFiles: 1_000,
+  configBytes: 16 * MiB,
+  tokenizerBytes: 64 * MiB,
+
   /** Shapes that a model file may declare. */
   modelLayers: 512,
   modelHidden: 65_536,
