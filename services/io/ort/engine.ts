@@ -70,7 +70,7 @@ export class OrtEngine implements Engine {
       layers.push(await this.#layer(manifest, ref, keyOf(ref), choice))
       step(ref.runtimeBytes)
     }
-    const loaded: Loaded = { layers: new Layers(manifest.spec, layers, context) }
+    const loaded: Loaded = { layers: new Layers(manifest.spec, first, layers, context) }
     this.#loaded = loaded
     if (assignment.ends)
       weightBytes += await this.#loadEnds(loaded, manifest, choice, () => step(0))
@@ -88,7 +88,15 @@ export class OrtEngine implements Engine {
     if (known) return known
     const { source, folder, threads } = this.#options
     const m = materialize(source, ref.sha256, choice, folder)
-    const layer = await openLayer(manifest.spec, m, choice.arithmetic, folder, threads, key)
+    const layer = await openLayer(
+      manifest.spec,
+      ref.layer ?? 0,
+      m,
+      choice.arithmetic,
+      folder,
+      threads,
+      key,
+    )
     this.#open.push(layer)
     return layer
   }
