@@ -4,7 +4,7 @@ import { importGguf } from '../../services/model/import.ts'
 import { memorySource } from '../../services/model/source.ts'
 import { layerRope, layerWindow, type ModelSpec } from '../../services/model/spec.ts'
 import { familyShapes, randomModel } from '../fakes/model.ts'
-import { MemoryStore } from '../fakes/store.ts'
+import { MemoryRecords } from '../fakes/records.ts'
 import { ReferenceModel } from './forward.ts'
 
 const textSpec = () => ({ tokenizer: {}, tokenizerConfig: {}, endIds: [2], addBos: false })
@@ -12,7 +12,7 @@ const textSpec = () => ({ tokenizer: {}, tokenizerConfig: {}, endIds: [2], addBo
 /** Imports a random model of this family. */
 const imported = async (name: string) => {
   const bytes = await randomModel(familyShapes[name], { type: 'F32' })
-  const store = new MemoryStore()
+  const store = new MemoryRecords()
   const report = await importGguf(memorySource(bytes), store, { textSpec, rounding: 'keep' })
   return { bytes, store, spec: report.manifest.spec, manifest: report.manifest }
 }

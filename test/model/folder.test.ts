@@ -10,7 +10,7 @@ import { textSpecFromGguf } from '../../services/model/text.ts'
 import { Tokenizer } from '../../services/model/tokenizer.ts'
 import { memoryFolder, type PlainTensor, safetensorsFile } from '../fakes/folder.ts'
 import { random } from '../fakes/random.ts'
-import { MemoryStore } from '../fakes/store.ts'
+import { MemoryRecords } from '../fakes/records.ts'
 
 const config = {
   model_type: 'llama',
@@ -69,11 +69,11 @@ const files = {
 }
 type Files = Readonly<Record<string, Uint8Array | object | string>>
 
-const importFiles = (content: Files, store = new MemoryStore()) =>
+const importFiles = (content: Files, store = new MemoryRecords()) =>
   importSafetensors(memoryFolder(content), store, { textSpec: textSpecFromGguf })
 
 const refused = async (content: Files, code: string, sentence: RegExp): Promise<void> => {
-  const store = new MemoryStore()
+  const store = new MemoryRecords()
   await assert.rejects(importFiles(content, store), (error) => {
     assert.ok(error instanceof MdiError, String(error))
     assert.equal(error.code, code, error.message)
@@ -88,7 +88,7 @@ const configured = (change: object): Files => ({
 })
 
 test('a folder becomes a model', async () => {
-  const store = new MemoryStore()
+  const store = new MemoryRecords()
   const { manifest, loss } = await importFiles(files, store)
   assert.equal(manifest.name, 'some-model')
   assert.ok(loss && loss < 0.01)
@@ -120,7 +120,7 @@ test('several files by an index, and the same identity again', async () => {
     'm-1.safetensors': safetensorsFile({ ...ends, ...layer(0) }),
     'm-2.safetensors': safetensorsFile(layer(1)),
   }
-  const store = new MemoryStore()
+  const store = new MemoryRecords()
   store.allowed = 20
   await assert.rejects(importFiles(split, store), /no more/)
   store.allowed = Number.POSITIVE_INFINITY
@@ -297,7 +297,7 @@ test('a folder on disk', async (t) => {
   const folder = openFolder(`${inside}/`)
   assert.equal(await folder.open('../secret.json'), undefined)
   assert.equal(await folder.open('nothing.json'), undefined)
-  const { manifest } = await importSafetensors(folder, new MemoryStore(), {
+  const { manifest } = await importSafetensors(folder, new MemoryRecords(), {
     textSpec: textSpecFromGguf,
   })
   await folder.close()

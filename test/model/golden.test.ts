@@ -6,7 +6,7 @@ import { importSafetensors } from '../../services/model/import.ts'
 import { dequantize, typeByName } from '../../services/model/quants.ts'
 import { memoryFolder, type PlainTensor, safetensorsFile } from '../fakes/folder.ts'
 import { goldenBytes } from '../fakes/golden.ts'
-import { MemoryStore } from '../fakes/store.ts'
+import { MemoryRecords } from '../fakes/records.ts'
 import { referenceOf } from './records.ts'
 
 const golden = (name: string): unknown =>
@@ -72,7 +72,7 @@ for (const [name, { config, shapes, logits }] of Object.entries(families.cases))
       'tokenizer.json': tokenizer,
       'model.safetensors': safetensorsFile(Object.fromEntries(tensors)),
     })
-    const store = new MemoryStore()
+    const store = new MemoryRecords()
     const { manifest } = await importSafetensors(folder, store, { rounding: 'keep', textSpec })
     const model = referenceOf(manifest, store)
     const have = model.forward(families.ids).at(-1) as Float32Array

@@ -1,11 +1,11 @@
 /** The plain forward pass over an imported model: its spec as documented, and its records. */
 import { dequantize, typeByName } from '../../services/model/quants.ts'
 import { layerRope, layerWindow, type Manifest } from '../../services/model/spec.ts'
-import type { MemoryStore } from '../fakes/store.ts'
+import type { MemoryRecords } from '../fakes/records.ts'
 import { type Matrix, ReferenceModel } from './forward.ts'
 
 /** @returns a model that computes what the manifest and its records say */
-export const referenceOf = (manifest: Manifest, store: MemoryStore): ReferenceModel => {
+export const referenceOf = (manifest: Manifest, store: MemoryRecords): ReferenceModel => {
   const { spec } = manifest
   const tensors = new Map<string, Matrix>()
   for (const ref of manifest.records) {

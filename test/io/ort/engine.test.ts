@@ -1,8 +1,8 @@
 /** The engine on small random models, in the exact arithmetic, against plain loops. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { RandomOptions, RandomShape } from '../../../services/model/random.ts'
 import { memorySource } from '../../../services/model/source.ts'
+import type { RandomOptions, RandomShape } from '../../../services/model/synthetic.ts'
 import { largestDifference, open, rows, score, testModel, withEngine } from '../../fakes/engine.ts'
 import { logSoftmax, ReferenceModel } from '../../model/forward.ts'
 
