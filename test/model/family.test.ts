@@ -13,7 +13,11 @@ const textSpec = () => ({ tokenizer: {}, tokenizerConfig: {}, endIds: [2], addBo
 const imported = async (name: string) => {
   const bytes = await randomModel(familyShapes[name], { type: 'F32' })
   const store = new MemoryRecords()
-  const report = await importGguf(memorySource(bytes), store, { textSpec, rounding: 'keep' })
+  const report = await importGguf(memorySource(bytes), store, {
+    textSpec,
+    rounding: 'keep',
+    beyondLlama: true,
+  })
   return { bytes, store, spec: report.manifest.spec, manifest: report.manifest }
 }
 
@@ -87,4 +91,14 @@ test('what a family is beyond Llama changes its logits', async () => {
     assert.ok(base.every(Number.isFinite), name)
     if (shape.window) assert.notDeepEqual(base, await logits({ window: 100 }), name)
   }
+})
+
+test('what the engine does not compute is refused, by what it is', async () => {
+  const bytes = await randomModel(familyShapes.qwen3)
+  const store = new MemoryRecords()
+  await assert.rejects(importGguf(memorySource(bytes, 'q.gguf'), store, { textSpec }), {
+    code: 'unsupported',
+    message: 'q.gguf: the family qwen3 with norms of each head is not computed yet.',
+  })
+  assert.equal(store.writes.length, 0)
 })
