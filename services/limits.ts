@@ -32,7 +32,7 @@ export const limits = {
   /** safetensors: one file's header, files of one model, its JSON files, its tokenizer. */
   safetensorsHeaderBytes: 64 * MiB,
   safetensorsFiles: 1_000,
-  modelJsonBytes: 16 * MiB,
+  modelConfigBytes: 16 * MiB,
   tokenizerBytes: 64 * MiB,
 
   /** Shapes that a model file may declare. */

@@ -35,7 +35,7 @@ export const readText = async (
 export const readJson = async (
   folder: Folder,
   file: string,
-  maximum: number = limits.modelJsonBytes,
+  maximum: number = limits.modelConfigBytes,
 ): Promise<Json | undefined> => {
   const text = await readText(folder, file, maximum)
   if (text === undefined) return undefined

@@ -21,7 +21,7 @@ const idsAt = (json: Json | undefined, key: string): number[] => {
 
 /** The template: a file of its own, or in the tokenizer's configuration, one or several. */
 const templateOf = async (folder: Folder, config: Json): Promise<string | undefined> => {
-  const file = await readText(folder, 'chat_template.jinja', limits.modelJsonBytes)
+  const file = await readText(folder, 'chat_template.jinja', limits.modelConfigBytes)
   if (file !== undefined) return file
   const apart = (await readJson(folder, 'chat_template.json'))?.chat_template
   const given = apart ?? config.chat_template
