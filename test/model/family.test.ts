@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { TypedValue } from '../../services/model/ggufwriter.ts'
 import { importGguf } from '../../services/model/import.ts'
 import { memorySource } from '../../services/model/source.ts'
 import { layerRope, layerWindow, type ModelSpec } from '../../services/model/spec.ts'
@@ -101,4 +102,20 @@ test('what the engine does not compute is refused, by what it is', async () => {
     message: 'q.gguf: the family qwen3 with norms of each head is not computed yet.',
   })
   assert.equal(store.writes.length, 0)
+})
+
+test('a file may say which layers are windowed', async () => {
+  const layersOf = async (pattern: TypedValue) => {
+    const bytes = await randomModel(familyShapes.gemma3, {
+      keys: { 'gemma3.attention.sliding_window_pattern': pattern },
+    })
+    const report = await importGguf(memorySource(bytes), new MemoryRecords(), {
+      textSpec,
+      beyondLlama: true,
+    })
+    return report.manifest.spec.window?.layers
+  }
+  assert.deepEqual(await layersOf({ type: 'u32', value: 3 }), [0, 1, 3, 4, 6])
+  const flags = [true, false, false, true, true, false, false]
+  assert.deepEqual(await layersOf({ type: 'bools', value: flags }), [0, 3, 4])
 })
