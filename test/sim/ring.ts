@@ -24,6 +24,8 @@ export type RingOptions = {
   speed: Speed
   /** Speeds of the nodes differ by up to this factor. */
   spread: number
+  /** The same number of layers on every node. */
+  even?: boolean
 }
 
 /** One computer of the ring; its process may end and another take its place. */
@@ -74,7 +76,11 @@ export class Ring {
 
   /** Random first layers of the stages. */
   #split(): void {
-    const { nodes, layers } = this.options
+    const { nodes, layers, even } = this.options
+    if (even) {
+      this.#bounds = Array.from({ length: nodes + 1 }, (_, i) => Math.round((i * layers) / nodes))
+      return
+    }
     const cuts = new Set<number>()
     while (cuts.size < nodes - 1) cuts.add(this.world.integer(1, layers - 1))
     this.#bounds = [0, ...[...cuts].sort((a, b) => a - b), layers]
