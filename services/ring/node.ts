@@ -7,7 +7,7 @@ import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Clock, Engine, Job, Link, LinkEvent, Links, Random, Refusal } from '../ports.ts'
 import type { Assignment, LinkState } from '../wire/control.ts'
-import type { Frame } from '../wire/frame.ts'
+import type { Frame, PlainDraft, VisitFrame } from '../wire/frame.ts'
 import { type Fault, faultSchema, type Hello } from '../wire/hello.ts'
 import { readJson, writeJson } from '../wire/json.ts'
 import {
@@ -288,21 +288,21 @@ export class RingNode {
     for (const effect of effects) {
       if (effect.kind === 'compute') this.#compute(effect.job, effect.work)
       else if (effect.kind === 'fault') this.#sendFault(effect.fault)
-      else this.#send(effect)
+      else this.#send(effect.frame)
     }
   }
 
   #doStarter(effect: StarterEffect, running: Running): void {
     if (effect.kind === 'compute') this.#compute(effect.job, effect.work)
-    else if (effect.kind === 'send') this.#send(effect)
+    else if (effect.kind === 'send') this.#send(effect.frame)
     else if (effect.kind === 'token') this.#ledger.token(effect.token)
     else if (effect.kind === 'end') this.#ledger.end(effect.end, this.#options.clock.now())
     else if (this.#running === running) this.#options.onRing?.(effect.whole, effect.reason)
   }
 
-  #send(effect: Extract<StageEffect, { kind: 'send' }>): void {
+  #send(frame: VisitFrame | PlainDraft): void {
     const link = this.#next
-    if (!link || this.#options.links.send(link, effect.frame)) return
+    if (!link || this.#options.links.send(link, frame)) return
     // Frames in flight are fewer than any queue holds, so it has just broken, or it takes
     // nothing any more: it is made anew, and its end is told in any case.
     const next = this.#running?.part.assignment.next
@@ -314,10 +314,9 @@ export class RingNode {
 
   #sendFault(fault: Fault): void {
     const epoch = this.#running?.part.epoch
-    if (!this.#next || epoch === undefined) return
+    if (epoch === undefined) return
     const body = writeJson({ node: fault.node, reason: fault.reason.slice(0, 500) })
-    // A link that does not take it has broken: the next stage finds that out by itself.
-    this.#options.links.send(this.#next, { kind: 'fault', epoch, number: 0, body })
+    this.#send({ kind: 'fault', epoch, number: 0, body })
   }
 
   #compute(job: number, work: Job): void {

@@ -243,7 +243,10 @@ export class Scheduler {
     const chunks = [...this.#inFlight.values()].filter((f) => f.lane === undefined).length
     const decoding = this.#running.some((s) => s.generated > 0)
     const most = decoding ? Math.max(1, this.#options.stages >> 1) : this.#options.stages
-    if (chunks >= most) return undefined
+    // Visits of very different lengths leave gaps in the stages unless some more are on the
+    // way than there are stages.
+    const enough = 1.5 * this.#options.stages
+    if (chunks >= most && this.#inFlight.size > enough) return undefined
     return this.#running
       .filter((s) => s.prefilling)
       .reduce<Sequence | undefined>(

@@ -99,7 +99,7 @@ export class FakeEngine implements Pick<Engine, 'run'> {
       this.onPlannedFailure()
       throw new MdiError('out-of-memory', 'there is no memory for the KV cache')
     }
-    const job = this.#mutation?.job?.(given, this.#process) ?? given
+    const job = this.#mutation?.job?.(given, this.#process.name) ?? given
     for (const operation of job.operations) this.#apply(operation)
     let x = job.input instanceof Int32Array ? embed(job.input) : Float32Array.from(job.input)
     if (job.segments.length > 0) x = this.#segments(job.segments, x, job.output === 'wanted')

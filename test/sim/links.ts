@@ -39,6 +39,10 @@ export class SimLinks implements Links {
     this.#admit = admit
   }
 
+  get epoch(): number {
+    return this.#epoch
+  }
+
   setEpoch(epoch: number): void {
     this.#epoch = epoch
   }
@@ -75,6 +79,8 @@ export class SimLinks implements Links {
       const where = `${link.purpose} ${link.dialed ? 'to' : 'from'} ${link.peer} #${link.key}`
       return `link ${event.kind} ${where}${event.kind === 'down' ? `: ${event.reason}` : ''}`
     })
+    const { mutation } = this.network
+    if (event.kind === 'down' && mutation?.tellsDown?.(event.link.peer) === false) return
     this.#handler(event)
   }
 

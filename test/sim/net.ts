@@ -44,6 +44,8 @@ export class Network {
   /** Pairs between which nothing passes. */
   readonly #cut = new Set<string>()
   readonly ends = new Set<End>()
+  /** Told when a link took no frame. */
+  onRefusal: () => void = () => {}
   /** Most frames that ever waited in a link's own queue. */
   mostQueued = 0
 
@@ -101,6 +103,12 @@ export class Network {
       }
   }
 
+  /** The connections from one node to another take no frame any more. */
+  clog(a: string, b: string): void {
+    for (const end of this.ends)
+      if (end.links.id === a && end.peer.links.id === b) end.refuses = true
+  }
+
   delay(): number {
     return this.world.between(...this.options.delay)
   }
@@ -111,6 +119,8 @@ export class End {
   readonly links: SimLinks
   readonly network: Network
   peer: End
+  /** It takes no frame. */
+  refuses = false
   /** What this end sends vanishes. */
   lost = false
   ended = false
@@ -142,8 +152,11 @@ export class End {
   send(frame: VisitFrame | PlainDraft): boolean {
     if (this.ended) return false
     const waiting = this.#onTheWay.length - this.network.options.kernelFrames
-    if (waiting >= limits.queueFrames && frame.kind !== 'probe' && frame.kind !== 'probe-reply')
+    const isProbe = frame.kind === 'probe' || frame.kind === 'probe-reply'
+    if ((waiting >= limits.queueFrames || this.refuses) && !isProbe) {
+      this.network.onRefusal()
       return false
+    }
     this.network.mostQueued = Math.max(this.network.mostQueued, waiting)
     this.transmit({ kind: 'frame', bytes: joined(encodeFrame(frame)) })
     return true
@@ -209,7 +222,7 @@ export class End {
     if (frame.kind === 'probe-reply' || this.ended) return
     const from = this.peer.links.id
     const to = this.links.id
-    const frames = this.network.mutation?.frame?.(frame, from, to) ?? [frame]
+    const frames = this.network.mutation?.frame?.(frame, from, to, this.links.epoch) ?? [frame]
     for (const f of frames) {
       this.network.world.log(to, () => `← ${from} ${describe(f)}`)
       this.onFrame(f)

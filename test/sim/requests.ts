@@ -114,7 +114,7 @@ export const randomOpen = (world: World, id: string, context: number): Open => {
       penaltyWindow: world.pick([0, 4, 64]),
       seed: world.integer(0, 1e6),
     },
-    maxTokens: world.integer(1, world.chance(0.2) ? 100 : 24),
+    maxTokens: world.integer(1, world.chance(0.2) ? context : 24),
     endIds: world.chance(0.5) ? [token()] : [],
     ...(scored && {
       score: list(world.integer(1, 12)).map((next) => ({ ids, next })),

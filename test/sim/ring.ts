@@ -24,6 +24,8 @@ export type RingOptions = {
   speed: Speed
   /** Speeds of the nodes differ by up to this factor. */
   spread: number
+  /** The same number of layers on every node. */
+  even?: boolean
 }
 
 /** One computer of the ring; its process may end and another take its place. */
@@ -54,6 +56,7 @@ export class Ring {
   /** When something last went wrong, or was mended; errors later than this need a reason. */
   troubleAt = Number.NEGATIVE_INFINITY
   #nextRequest = 1
+  #replanning = 0
   mostHeld = 0
 
   constructor(world: World, options: RingOptions, mutation?: Mutation) {
@@ -61,6 +64,9 @@ export class Ring {
     this.options = options
     this.#mutation = mutation
     this.network = new Network(world, options, mutation)
+    this.network.onRefusal = () => {
+      this.troubleAt = world.now
+    }
     this.order = Array.from({ length: options.nodes }, (_, i) => `n${i}`)
     this.#split()
     for (const id of this.order) this.nodes.push(this.#boot(id))
@@ -70,7 +76,11 @@ export class Ring {
 
   /** Random first layers of the stages. */
   #split(): void {
-    const { nodes, layers } = this.options
+    const { nodes, layers, even } = this.options
+    if (even) {
+      this.#bounds = Array.from({ length: nodes + 1 }, (_, i) => Math.round((i * layers) / nodes))
+      return
+    }
     const cuts = new Set<number>()
     while (cuts.size < nodes - 1) cuts.add(this.world.integer(1, layers - 1))
     this.#bounds = [0, ...[...cuts].sort((a, b) => a - b), layers]
@@ -94,8 +104,12 @@ export class Ring {
       links,
       clock: process.clock,
       random: process.randomness,
-      onRing: (whole, reason) =>
-        world.log(id, () => `ring ${whole ? 'whole' : 'broken'} ${reason ?? ''}`),
+      onRing: (whole, reason) => {
+        world.log(id, () => `ring ${whole ? 'whole' : 'broken'} ${reason ?? ''}`)
+        // The moment in which two plans could be mixed.
+        for (let i = 0; whole && world.now < this.#replanning && i < 3; i++)
+          world.after(0, () => this.request())
+      },
     })
     return { id, speed, process, engine, links, ring }
   }
@@ -136,10 +150,12 @@ export class Ring {
     node.ring.start(part)
   }
 
-  /** Another order of the same nodes, and another split; the starter stays. */
-  replan(): void {
+  /** Another split, and perhaps another order, of the same nodes; the starter stays. */
+  replan(within: number): void {
+    this.#replanning = this.world.now + within
     const [first, ...rest] = this.order as [string, ...string[]]
-    for (let i = rest.length - 1; i > 0; i--) {
+    const same = this.world.chance(0.5)
+    for (let i = rest.length - 1; i > 0 && !same; i--) {
       const j = this.world.integer(0, i)
       ;[rest[i], rest[j]] = [rest[j] as string, rest[i] as string]
     }
@@ -150,6 +166,7 @@ export class Ring {
       const { process } = node
       process.soon(() => this.play(node), this.world.between(0, 800))
     }
+    for (let i = 0; i < 4; i++) this.world.after(this.world.between(0, 1_000), () => this.request())
   }
 
   /** Ends a node's process. */
@@ -187,11 +204,12 @@ export class Ring {
     request.excuse = (end) => this.#excuse(end.error?.code)
     this.requests.push(request)
     world.log(id, () => `opens via ${request.via}: ${open.tokens.length} tokens`)
+    const listener = this.#mutation?.listener?.(request) ?? request
     if (request.via === 'owner')
-      this.owner?.process.soon(() => this.owner?.owner.open(open, request))
+      this.owner?.process.soon(() => this.owner?.owner.open(open, listener))
     else {
       const { starter } = this
-      starter.process.soon(() => starter.ring.open(open, request))
+      starter.process.soon(() => starter.ring.open(open, listener))
       starter.process.onExit(() => request.void())
       if (starter.process.state === 'dead') request.void()
     }
@@ -199,10 +217,18 @@ export class Ring {
   }
 
   cancel(request: Request): void {
-    request.cancelled = true
+    const { world, options } = this
     const { id } = request.open
+    if (request.ended) return
+    request.cancelled = true
+    world.log(id, () => 'is cancelled')
+    const at = world.now
     if (request.via === 'owner') this.owner?.process.soon(() => this.owner?.owner.cancel(id))
     else this.starter.process.soon(() => this.starter.ring.cancel(id))
+    world.after(2 * options.delay[1] + 500, () => {
+      const calm = this.troubleAt + limits.lossMs + 3_000 < at
+      if (calm && !request.ended) throw new Violation('cancel', `${id} goes on after its cancel`)
+    })
   }
 
   #excuse(code: string | undefined): string | undefined {

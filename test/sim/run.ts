@@ -1,6 +1,6 @@
 /** One seed: a random ring, random requests, random faults, and an end that must be good. */
 import { limits } from '../../services/limits.ts'
-import type { Mutation } from './mutations.ts'
+import type { FaultKind, Mutation } from './mutations.ts'
 import { Ring, type RingOptions, type SimNode } from './ring.ts'
 import { Violation, World } from './world.ts'
 
@@ -26,7 +26,7 @@ const pickOptions = (world: World): RingOptions => {
   return {
     nodes,
     layers: nodes + world.integer(0, 6),
-    context: world.integer(24, 96),
+    context: world.chance(0.2) ? 300 : world.integer(24, 96),
     chunkRows: world.pick([2, 4, 16, 64]),
     wire: world.pick(['fp32', 'fp16']),
     delay: world.pick([
@@ -41,6 +41,21 @@ const pickOptions = (world: World): RingOptions => {
   }
 }
 
+/** What may go wrong; those that stand here twice do so twice as often. */
+const faultKinds: readonly FaultKind[] = [
+  'kill',
+  'kill',
+  'power',
+  'pause',
+  'pause',
+  'reset',
+  'clog',
+  'cut',
+  'engine',
+  'replan',
+  'owner',
+]
+
 const FAULTS_UNTIL = 20_000
 
 class Run {
@@ -48,10 +63,12 @@ class Run {
   readonly ring: Ring
   faults = 0
   #active = 0
+  readonly #kinds: readonly FaultKind[]
 
   constructor(seed: number, options: RunOptions) {
     this.world = new World(seed)
     this.world.trace = options.trace
+    this.#kinds = options.mutation?.faults ?? faultKinds
     const chosen = pickOptions(this.world)
     this.world.log('seed', () => JSON.stringify({ seed, ...chosen }))
     this.ring = new Ring(this.world, chosen, options.mutation)
@@ -126,22 +143,11 @@ class Run {
   #fault(): void {
     const { world, ring } = this
     this.faults += 1
-    const kinds = [
-      'kill',
-      'kill',
-      'power',
-      'pause',
-      'pause',
-      'reset',
-      'cut',
-      'engine',
-      'replan',
-      'owner',
-    ] as const
-    const kind = world.pick(kinds)
+    const kind = world.pick(this.#kinds)
     const node = world.pick(ring.nodes)
     const neighbour = ring.order[(ring.order.indexOf(node.id) + 1) % ring.order.length] as string
     const ms = world.between(100, world.pick([1_000, 3_000, 7_000]))
+    const within = world.pick([800, 4_000])
     world.log('FAULT', () => `${kind} ${node.id} for ${(ms / 1000).toFixed(2)} s`)
     if (node.process.state !== 'up') return
     if (kind === 'kill' || kind === 'power') {
@@ -165,6 +171,13 @@ class Run {
         () => ring.network.reset(node.id, neighbour),
         () => {},
       )
+    else if (kind === 'clog')
+      this.#during(
+        0,
+        node,
+        () => ring.network.clog(node.id, neighbour),
+        () => {},
+      )
     else if (kind === 'cut' && neighbour !== node.id)
       this.#during(
         ms,
@@ -183,9 +196,9 @@ class Run {
       )
     else if (kind === 'replan')
       this.#during(
-        900,
+        within,
         node,
-        () => ring.replan(),
+        () => ring.replan(within),
         () => {},
       )
     else if (kind === 'owner') this.#owner(ms)
