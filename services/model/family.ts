@@ -175,19 +175,3 @@ export const specOf = (family: Family, facts: Facts): ModelSpec => {
     ...windowOf(family, facts),
   }
 }
-
-/** What a spec asks for beyond plain Llama, in words. */
-export const beyondLlama = (spec: ModelSpec): string[] => {
-  const features: [unknown, string][] = [
-    [spec.qkvBias, 'biases'],
-    [spec.headNorms, 'norms of each head'],
-    [spec.postNorms, 'norms after attention'],
-    [spec.activation, 'GELU'],
-    [spec.embeddingScale, 'a scaled embedding'],
-    [spec.attentionScale, 'a scale of attention'],
-    [spec.attentionSoftcap ?? spec.logitSoftcap, 'soft caps'],
-    [spec.window, 'a sliding window'],
-    [spec.rope.magnitude, 'LongRoPE'],
-  ]
-  return features.flatMap(([has, name]) => (has === undefined ? [] : [name]))
-}

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { MdiError } from '../errors.ts'
 import { specFromGguf } from './architecture.ts'
 import { familyOfConfig, specFromConfig } from './config.ts'
-import { beyondLlama, missing, unsupported } from './family.ts'
+import { missing } from './family.ts'
 import { type Folder, readJson, readShards } from './folder.ts'
 import { textSpecFromFolder } from './foldertext.ts'
 import { type GgufFile, type GgufMetadata, readGguf } from './gguf.ts'
@@ -17,8 +17,6 @@ import { type RecordStore, type WriteOptions, type WriteReport, writeModel } fro
 export type ImportOptions = WriteOptions & {
   /** The name by which a person will call the model; from the file's name if absent. */
   name?: string
-  /** Whether the engine computes what a family has beyond Llama; refused if not. */
-  beyondLlama?: boolean
   /** Reads tokenizer and chat template from a GGUF file's keys. */
   textSpec(metadata: GgufMetadata): TextSpec
 }
@@ -35,16 +33,6 @@ export const modelName = (file: string): string =>
     .replace(/[^A-Za-z0-9._-]+/g, '-')
     .replace(/^[-.]+/, '')
     .slice(0, 100) || 'model'
-
-/** Wrong answers are worse than none: what would not be computed is refused. */
-const refuseUncomputed = (file: string, spec: ModelSpec, options: ImportOptions): void => {
-  const features = options.beyondLlama ? [] : beyondLlama(spec)
-  if (features.length > 0)
-    throw unsupported(
-      file,
-      `the family ${spec.family} with ${features.join(', ')} is not computed yet`,
-    )
-}
 
 /** A file of tensors: what counts for its identity. */
 export type Sampled = {
@@ -94,7 +82,6 @@ export const importGguf = async (
 ): Promise<WriteReport> => {
   const gguf = await readGguf(source)
   const { spec, family } = await specFromGguf(source, gguf)
-  refuseUncomputed(source.name, spec, options)
   const find = tensorFinder(source.name, indexOf(source, gguf), spec, family, {
     locate: locateGguf(spec, family),
     idle,
@@ -143,7 +130,6 @@ export const importSafetensors = async (
     head: index.has(head),
     qkvBias: index.has(`${prefix}layers.0.self_attn.q_proj.bias`),
   })
-  refuseUncomputed(folder.name, spec, options)
   const find = tensorFinder(folder.name, index, spec, family, {
     locate: locateSafetensors(spec, family, prefix, head),
     // A tied model's file may hold the embedding a second time.

@@ -17,7 +17,6 @@ const imported = async (name: string) => {
   const report = await importGguf(memorySource(bytes), store, {
     textSpec,
     rounding: 'keep',
-    beyondLlama: true,
   })
   return { bytes, store, spec: report.manifest.spec, manifest: report.manifest }
 }
@@ -111,7 +110,6 @@ test('a file may say which layers are windowed', async () => {
     })
     const report = await importGguf(memorySource(bytes), new MemoryRecords(), {
       textSpec,
-      beyondLlama: true,
     })
     return report.manifest.spec.window?.layers
   }

@@ -76,7 +76,6 @@ for (const [name, { config, shapes, logits }] of Object.entries(families.cases))
     const { manifest } = await importSafetensors(folder, store, {
       rounding: 'keep',
       textSpec,
-      beyondLlama: true,
     })
     const model = referenceOf(manifest, store)
     const have = model.forward(families.ids).at(-1) as Float32Array
