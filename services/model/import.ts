@@ -10,7 +10,7 @@ import { type GgufFile, type GgufMetadata, readGguf } from './gguf.ts'
 import { locateGguf, locateSafetensors } from './names.ts'
 import { typeBytes } from './quants.ts'
 import type { ByteSource } from './source.ts'
-import type { ModelSpec, TextSpec } from './spec.ts'
+import type { TextSpec } from './spec.ts'
 import { tensorFinder } from './tensors.ts'
 import { type RecordStore, type WriteOptions, type WriteReport, writeModel } from './writer.ts'
 

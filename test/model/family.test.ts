@@ -93,16 +93,6 @@ test('what a family is beyond Llama changes its logits', async () => {
   }
 })
 
-test('what the engine does not compute is refused, by what it is', async () => {
-  const bytes = await randomModel(familyShapes.qwen3)
-  const store = new MemoryRecords()
-  await assert.rejects(importGguf(memorySource(bytes, 'q.gguf'), store, { textSpec }), {
-    code: 'unsupported',
-    message: 'q.gguf: the family qwen3 with norms of each head is not computed yet.',
-  })
-  assert.equal(store.writes.length, 0)
-})
-
 test('a file may say which layers are windowed', async () => {
   const layersOf = async (pattern: TypedValue) => {
     const bytes = await randomModel(familyShapes.gemma3, {
