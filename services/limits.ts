@@ -11,7 +11,9 @@ export const limits = {
   /** A record may not be longer. */
   recordBytes: 16 * 1024 * MiB,
   /** The store's write-ahead log is written back when it has grown to this. */
-  storeLogBytes: 16 * MiB,
+  storeLogBytes: 8 * MiB,
+  /** Room set aside so that things can be removed on a full disk; twice the log. */
+  storeReserveBytes: 16 * MiB,
   /** Tensors inside a record start at multiples of this. */
   recordAlignment: 64,
   /** A record's header (JSON) may not be longer. */
@@ -26,6 +28,12 @@ export const limits = {
   ggufArrayLength: 4_000_000,
   /** GGUF: all metadata together. */
   ggufHeaderBytes: 64 * MiB,
+
+  /** safetensors: one file's header, files of one model, its JSON files, its tokenizer. */
+  safetensorsHeaderBytes: 64 * MiB,
+  safetensorsFiles: 1_000,
+  modelConfigBytes: 16 * MiB,
+  tokenizerBytes: 64 * MiB,
 
   /** Shapes that a model file may declare. */
   modelLayers: 512,
@@ -58,6 +66,8 @@ export const limits = {
   templateHeapMiB: 128,
   /** A user's text, and stop strings. */
   promptBytes: 4 * MiB,
+  /** Objects and lists within each other in a request's messages and tools. */
+  promptDepth: 64,
   stopStrings: 16,
   stopStringBytes: 1_024,
 

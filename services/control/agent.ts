@@ -5,8 +5,7 @@
  */
 import type { ErrorCode, MdiError } from '../errors.ts'
 import type { Progress } from '../ports.ts'
-import type { NeighbourLink } from '../ring/node.ts'
-import type { Actual, Assignment, Desired, Online } from '../wire/control.ts'
+import type { Actual, Assignment, Desired, LinkState, Online } from '../wire/control.ts'
 
 /** What a node is; everything of its state but how it stands. */
 export type Identity = Omit<Online, 'state' | 'epoch' | 'assignment' | 'links' | 'ring'>
@@ -21,7 +20,7 @@ export type AgentEvent =
   | { kind: 'fetched'; work: number }
   | { kind: 'loaded'; work: number }
   | { kind: 'failed'; work: number; error: MdiError }
-  | { kind: 'link'; link: NeighbourLink }
+  | { kind: 'link'; link: LinkState }
   | { kind: 'ring'; whole: boolean; reason: string | undefined }
   | { kind: 'identity'; identity: Identity }
   /** The broker is there (again): what is retained is told again. */
@@ -56,7 +55,7 @@ export class Agent {
   #epoch = 0
   #desired: Desired | undefined
   #actual: Actual = { phase: 'idle' }
-  #links = new Map<string, NeighbourLink>()
+  #links = new Map<string, LinkState>()
   #ring: Online['ring']
   #work = 0
   #startedAt = 0

@@ -10,7 +10,7 @@ import { partition } from '../plan/partition.ts'
 import type { BridgeHealth, BridgeInfo, Desired, NodeState, Online } from '../wire/control.ts'
 import type { Peer } from '../wire/values.ts'
 import type { VerbData, VerbRequest } from '../wire/verbs.ts'
-import { desiredOf, emptyPlan, type Plan, peerOf, planNode, samePeer } from './plan.ts'
+import { desiredOf, emptyPlan, type Plan, peerOf, planNodes, samePeer } from './plan.ts'
 
 export type CoordinatorOptions = {
   version: string
@@ -47,6 +47,9 @@ export type CoordinatorEffect =
   /** The plan has changed: who starts the ring, for what. */
   | { kind: 'plan'; plan: Plan }
   | { kind: 'log'; level: 'info' | 'warning'; message: string }
+
+/** Ends with one full stop, whatever a reason ended with. */
+const sentence = (text: string): string => `${text.replace(/\.+$/, '')}.`
 
 /** Positions reserved for each sequence when a split is planned; caches grow as needed. */
 const PLANNED_POSITIONS = 1_024
@@ -158,15 +161,10 @@ export class Coordinator {
   #load(reply: string, request: VerbRequest<'load'>, model: LoadModel): CoordinatorEffect[] {
     try {
       const nodes = this.#choose(request.nodes)
-      const stages = partition(
-        model.manifest.name,
-        modelCost(model.manifest),
-        nodes.map(planNode),
-        {
-          positions: Math.min(model.context, PLANNED_POSITIONS),
-          ...(request.layers && { layers: request.layers }),
-        },
-      )
+      const stages = partition(model.manifest.name, modelCost(model.manifest), planNodes(nodes), {
+        positions: Math.min(model.context, PLANNED_POSITIONS),
+        ...(request.layers && { layers: request.layers }),
+      })
       const byId = new Map(nodes.map((n) => [n.id, n]))
       const plan: Plan = {
         epoch: this.#nextEpoch,
@@ -266,7 +264,7 @@ export class Coordinator {
     const { phase, progress, error } = node.assignment
     if (node.epoch !== this.#plan.epoch) return `Node ${id} has not taken the plan yet.`
     if (phase === 'ready') return undefined
-    if (phase === 'failed') return `Node ${id}: ${error ?? 'it failed'}`
+    if (phase === 'failed') return sentence(`Node ${id}: ${error ?? 'it failed'}`)
     const far = progress ? ` (${progress.step}, ${progress.done} of ${progress.total})` : ''
     return `Node ${id} is ${phase}${far}.`
   }
@@ -277,7 +275,9 @@ export class Coordinator {
       if (node?.state !== 'online') continue
       const broken = node.links.find((l) => !l.up && l.direction === 'next')
       if (broken)
-        return `Node ${peer.id} does not reach ${broken.peer}: ${broken.reason ?? 'no link'}.`
+        return sentence(
+          `Node ${peer.id} does not reach ${broken.peer}: ${broken.reason ?? 'no link'}`,
+        )
     }
     const reason = starter?.state === 'online' ? starter.ring?.reason : undefined
     return reason ?? 'The links between the nodes are being made.'

@@ -37,13 +37,17 @@ export const samePeer = (a: Peer, b: Peer): boolean =>
 /** Weight bytes a second that stand for a node which measured nothing. */
 const UNKNOWN_SPEED = 1e9
 
-/** What the planner needs of a node's profile. */
-export const planNode = (node: Online): PlanNode => ({
-  id: node.id,
-  memoryBytes: node.profile.memoryBytes,
-  speed: node.profile.speed.q4 ?? UNKNOWN_SPEED,
-  host: node.profile.host,
-})
+/**
+ * What the planner needs of the nodes' profiles. Nodes with the same processor count as
+ * equally quick (their median): measuring takes moments, and noise must not skew a split.
+ */
+export const planNodes = (nodes: readonly Online[]): PlanNode[] =>
+  nodes.map((node) => {
+    const { memoryBytes, host, cpu, cores } = node.profile
+    const alike = nodes.filter((n) => n.profile.cpu === cpu && n.profile.cores === cores)
+    const speeds = alike.map((n) => n.profile.speed.q4 ?? UNKNOWN_SPEED).sort((a, b) => a - b)
+    return { id: node.id, memoryBytes, host, speed: speeds[speeds.length >> 1] as number }
+  })
 
 /**
  * What is desired of a node under a plan.

@@ -9,6 +9,11 @@ import { Aedes } from 'aedes'
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 
+const PROTOCOL_NAME = Buffer.from('\0\x04MQTT', 'latin1')
+const OPENING_BYTES = 12
+/** CONNACK: the protocol level is not supported (MQTT 3.1.1, 3.2.2.3). */
+const WRONG_LEVEL = Buffer.from([0x20, 2, 0, 1])
+
 /**
  * Passes a client's bytes on while every packet is within its bound. The broker's own parser
  * would collect up to 256 MB of a packet before it looks at it.
@@ -20,7 +25,32 @@ export class PacketGuard extends Transform {
   #length = 0
   #digits = -1
 
+  /** The first packet's bytes, as far as they tell the version that a client speaks. */
+  #opening = Buffer.alloc(0)
+  readonly #onOtherVersion: () => void
+
+  /** @param onOtherVersion called when the client's CONNECT is not of MQTT 3.1.1 or 3.1 */
+  constructor(onOtherVersion: () => void = () => {}) {
+    super()
+    this.#onOtherVersion = onOtherVersion
+  }
+
+  /** @returns false when the client speaks a version that the broker does not */
+  #speaksOurs(bytes: Buffer): boolean {
+    if (this.#opening.length >= OPENING_BYTES) return true
+    this.#opening = Buffer.concat([this.#opening, bytes.subarray(0, OPENING_BYTES)])
+    // Type, remaining length (1 to 4 bytes), name "MQTT" with its length, level.
+    const name = this.#opening.indexOf(PROTOCOL_NAME)
+    const level = name > 0 && name < 6 ? this.#opening[name + PROTOCOL_NAME.length] : undefined
+    return level === undefined || level <= 4
+  }
+
   override _transform(bytes: Buffer, _encoding: string, done: TransformCallback): void {
+    if (!this.#speaksOurs(bytes)) {
+      this.#onOtherVersion()
+      done()
+      return
+    }
     for (let at = 0; at < bytes.length; ) {
       if (this.#rest > 0) {
         const skip = Math.min(this.#rest, bytes.length - at)
@@ -123,7 +153,8 @@ export class Broker {
   #accept(socket: Socket, aedes: Aedes): void {
     this.#sockets.add(socket)
     socket.once('close', () => this.#sockets.delete(socket))
-    const guard = new PacketGuard()
+    // Without an answer a client of version 5 would try it again and again.
+    const guard = new PacketGuard(() => socket.end(WRONG_LEVEL))
     guard.on('error', () => socket.destroy())
     socket.on('error', () => guard.destroy())
     const stream = Duplex.from({ readable: socket.pipe(guard), writable: socket })

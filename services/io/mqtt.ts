@@ -167,6 +167,7 @@ export class MqttBus implements Bus {
   }
 
   #connected(): void {
+    this.#fellBack = false
     this.#silentCloses = 0
     this.#problem = ''
     this.#subscribe([...new Set(this.#subscriptions.map((s) => s.filter))])
@@ -194,10 +195,6 @@ export class MqttBus implements Bus {
     delete client.options.properties
     this.#silentCloses = 0
     this.#fellBack = true
-    // After mqtt.js has set its own timer, which this clears.
-    setImmediate(() => {
-      if (!this.#closed) client.reconnect()
-    })
   }
 
   #lost(): void {
@@ -207,6 +204,10 @@ export class MqttBus implements Bus {
     if (this.#fellBack) {
       this.#fellBack = false
       this.#problem = ''
+      // After mqtt.js has set its own timer for this close, which this clears.
+      setImmediate(() => {
+        if (!this.#closed) this.#client?.reconnect()
+      })
       return
     }
     // An old broker may close without a word, or answer in a form that cannot be read.

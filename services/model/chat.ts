@@ -128,6 +128,13 @@ const mapTexts = (value: unknown, change: (text: string) => string): unknown => 
   )
 }
 
+/** Refuses what is nested so deeply that walking it would end the stack. */
+const checkDepth = (value: unknown, left: number = limits.promptDepth): void => {
+  if (typeof value !== 'object' || value === null) return
+  if (left === 0) throw new MdiError('bad-value', 'The conversation is nested too deeply.')
+  for (const item of Object.values(value)) checkDepth(item, left - 1)
+}
+
 /** The plain form for models without a template. */
 const plainForm = (messages: readonly ChatMessage[], open: boolean): string => {
   const lines = messages.map(({ role, content }) => `${role}: ${String(content ?? '')}\n`)
@@ -155,6 +162,7 @@ export class ChatFormat {
     const open = options.addGenerationPrompt ?? true
     const given = { ...options.variables, messages, tools: options.tools ?? null }
     const atMost = options.atMost === undefined ? {} : { atMost: options.atMost }
+    checkDepth(given)
     const json = JSON.stringify(given)
     if (Buffer.byteLength(json) > limits.promptBytes)
       throw new MdiError('too-long', `The conversation is longer than ${limits.promptBytes} bytes.`)

@@ -1,8 +1,14 @@
-/** Imports a model file: everything about it is checked first, then its records are written. */
+/** Imports a model file or folder: everything about it is checked first, then its records are written. */
 import { createHash } from 'node:crypto'
+import { MdiError } from '../errors.ts'
 import { specFromGguf } from './architecture.ts'
+import { familyOfConfig, specFromConfig } from './config.ts'
+import { missing } from './family.ts'
+import { type Folder, readJson, readShards } from './folder.ts'
+import { textSpecFromFolder } from './foldertext.ts'
 import { type GgufFile, type GgufMetadata, readGguf } from './gguf.ts'
-import { locateGguf } from './names.ts'
+import { locateGguf, locateSafetensors } from './names.ts'
+import { typeBytes } from './quants.ts'
 import type { ByteSource } from './source.ts'
 import type { TextSpec } from './spec.ts'
 import { tensorFinder } from './tensors.ts'
@@ -11,7 +17,7 @@ import { type RecordStore, type WriteOptions, type WriteReport, writeModel } fro
 export type ImportOptions = WriteOptions & {
   /** The name by which a person will call the model; from the file's name if absent. */
   name?: string
-  /** Reads tokenizer and chat template from the file's keys. */
+  /** Reads tokenizer and chat template from a GGUF file's keys. */
   textSpec(metadata: GgufMetadata): TextSpec
 }
 
@@ -89,6 +95,62 @@ export const importGguf = async (
     identity: await identityOf([
       { source, header: gguf.dataOffset, tensors: gguf.tensors.values() },
     ]),
+    find,
+  }
+  return writeModel(work, store, options)
+}
+
+/** Tensors that are not the text model's, or are constants. */
+const foreign = (name: string): boolean =>
+  /(^|\.)(vision_tower|vision_model|vision_embed_tokens|multi_modal_projector)\./.test(name) ||
+  name.endsWith('rotary_emb.inv_freq')
+
+const EMBEDDING = 'embed_tokens.weight'
+
+/**
+ * Imports a folder with config.json, a tokenizer and safetensors files.
+ * Errors: as `importGguf`.
+ */
+export const importSafetensors = async (
+  folder: Folder,
+  store: RecordStore,
+  options: ImportOptions,
+): Promise<WriteReport> => {
+  const config = await readJson(folder, 'config.json')
+  if (!config) throw new MdiError('bad-file', `${folder.name} has no config.json.`)
+  const { family, text } = familyOfConfig(folder.name, config)
+  const shards = await readShards(folder, foreign)
+  const index = new Map(shards.flatMap((shard) => [...shard.tensors]))
+  const embedding = [...index.keys()].find((name) => name.endsWith(EMBEDDING))
+  if (embedding === undefined) throw missing(folder.name, `model.${EMBEDDING}`)
+  const prefix = embedding.slice(0, -EMBEDDING.length)
+  const head = [...index.keys()].find((name) => name.endsWith('lm_head.weight')) ?? 'lm_head.weight'
+  const spec = specFromConfig(folder.name, family, text, {
+    vocab: index.get(embedding)?.rows ?? 0,
+    head: index.has(head),
+    qkvBias: index.has(`${prefix}layers.0.self_attn.q_proj.bias`),
+  })
+  const find = tensorFinder(folder.name, index, spec, family, {
+    locate: locateSafetensors(spec, family, prefix, head),
+    // A tied model's file may hold the embedding a second time.
+    idle: (name) => spec.tiedHead && name === head,
+    lackOne: family.normsLackOne ?? false,
+  })
+  const sampled = shards.map(({ source, header, tensors }) => ({
+    source,
+    header,
+    tensors: [...tensors.values()].map((t) => ({
+      offset: t.offset,
+      bytes: typeBytes(t.type, t.rows, t.columns),
+    })),
+  }))
+  const bytes = shards.reduce((sum, shard) => sum + shard.source.size, 0)
+  const work = {
+    name: options.name ?? modelName(folder.name),
+    spec,
+    text: await textSpecFromFolder(folder, text, spec.vocab, options.textSpec),
+    source: { file: folder.name, bytes },
+    identity: await identityOf(sampled),
     find,
   }
   return writeModel(work, store, options)

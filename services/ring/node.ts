@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Clock, Engine, Job, Link, LinkEvent, Links, Random, Refusal } from '../ports.ts'
-import type { Assignment } from '../wire/control.ts'
+import type { Assignment, LinkState } from '../wire/control.ts'
 import type { Frame, PlainDraft, VisitFrame } from '../wire/frame.ts'
 import { type Fault, faultSchema, type Hello } from '../wire/hello.ts'
 import { readJson, writeJson } from '../wire/json.ts'
@@ -45,14 +45,7 @@ export type RingNodeOptions = {
   /** The ring has become whole or broken (told at the starter). */
   onRing?: (whole: boolean, reason: string | undefined) => void
   /** A link to a neighbour changed. */
-  onLink?: (state: NeighbourLink) => void
-}
-
-export type NeighbourLink = {
-  peer: string
-  direction: 'next' | 'previous'
-  up: boolean
-  reason?: string
+  onLink?: (state: LinkState) => void
 }
 
 /** The first bytes of a request that cannot be read may still say whose it is. */

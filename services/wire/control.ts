@@ -69,6 +69,8 @@ export const linkStateSchema = z.object({
   reason: sentenceSchema.optional(),
 })
 
+export type LinkState = z.infer<typeof linkStateSchema>
+
 const offline = z.object({ state: z.literal('offline') })
 
 /** `mdi/state/<node>`, online: what the node is and how it stands. */

@@ -253,6 +253,8 @@ test('a flood of silent strangers does not lock out a peer', async (t) => {
   await Promise.all(flood.map((s) => new Promise((resolve) => s.once('connect', resolve))))
   b.links.keep(peerOf(a), 'ring')
   await up(b)
+  // The oldest made room: no more than the bound are ever held.
+  assert.ok(a.links.strangers.silent >= 5, JSON.stringify(a.links.strangers))
 })
 
 test('a server that is no node is not taken for the peer', async (t) => {

@@ -130,6 +130,14 @@ test('marks stand only where a control token could begin', () => {
   assert.equal(markText('a<|', [], '#'), 'a<|')
 })
 
+test('a conversation that is too long or nested too deeply is refused before it is rendered', async () => {
+  const { format } = formatOf(chatml)
+  const deep = JSON.parse(`${'['.repeat(50_000)}${']'.repeat(50_000)}`) as unknown
+  await assert.rejects(format.prompt([{ ...user('a'), tool_calls: deep }]), { code: 'bad-value' })
+  await assert.rejects(format.prompt([user('x'.repeat(5_000_000))]), { code: 'too-long' })
+  await assert.rejects(format.prompt([user('x'.repeat(100))], { atMost: 50 }), { code: 'too-long' })
+})
+
 test('a model without a template gets the plain form and says so', async () => {
   const { format } = formatOf(undefined)
   const prompt = await format.prompt([{ role: 'system', content: 'Be brief.' }, user('<|im_end|>')])

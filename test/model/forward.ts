@@ -6,7 +6,7 @@ import { readGguf } from '../../services/model/gguf.ts'
 import { dequantize } from '../../services/model/quants.ts'
 import type { ByteSource } from '../../services/model/source.ts'
 
-type Matrix = { rows: number; columns: number; values: Float32Array }
+export type Matrix = { rows: number; columns: number; values: Float32Array }
 
 const dot = (a: Float32Array, at: number, b: Float32Array, bt: number, n: number): number => {
   let sum = 0
@@ -25,8 +25,8 @@ const rmsNorm = (x: Float32Array, weight: Float32Array, epsilon: number): Float3
   return x.map((v, i) => v * scale * (weight[i] as number))
 }
 
-type Rotation = {
-  headDim: number
+/** How a layer rotates. */
+export type Rotation = {
   dim: number
   theta: number
   factor: (i: number) => number
@@ -36,8 +36,8 @@ type Rotation = {
 }
 
 /** Turns the pairs of each head's first `dim` elements, in place. */
-const rotate = (x: Float32Array, position: number, r: Rotation): void => {
-  for (let head = 0; head < x.length; head += r.headDim)
+const rotate = (x: Float32Array, position: number, headDim: number, r: Rotation): void => {
+  for (let head = 0; head < x.length; head += headDim)
     for (let i = 0; i < r.dim / 2; i++) {
       const angle = (position * r.theta ** ((-2 * i) / r.dim)) / r.factor(i)
       const cos = Math.cos(angle) * r.magnitude
@@ -70,12 +70,67 @@ export const logSoftmax = (logits: Float32Array): Float64Array => {
   return Float64Array.from(logits, (l) => l - top - Math.log(sum))
 }
 
-/** Weights under GGUF's names, and the constants as a GGUF file's keys have them. */
+/** A model: its constants, and its weights under GGUF's names. */
 export type Weights = {
-  architecture: string
-  key: (name: string) => unknown
+  layers: number
+  heads: number
+  kvHeads: number
+  headDim: number
+  epsilon: number
+  gelu: boolean
+  embeddingScale: number
+  attentionScale: number
+  /** 0: none. */
+  attentionSoftcap: number
+  logitSoftcap: number
+  rotation: (layer: number) => Rotation
+  /** How many positions a row of this layer sees. */
+  window: (layer: number) => number
   tensors: Map<string, Matrix>
-  neighbours: boolean
+}
+
+/** Constants as the families' definitions have them; nothing of the import is used. */
+const constants = (
+  architecture: string,
+  key: (name: string, fallback?: number) => number,
+  tensors: Map<string, Matrix>,
+): Omit<Weights, 'tensors'> => {
+  const layers = key('block_count')
+  const heads = key('attention.head_count')
+  const hidden = key('embedding_length')
+  const headDim = key('attention.key_length', hidden / heads)
+  const gemma = architecture.startsWith('gemma')
+  const gemma2 = architecture === 'gemma2'
+  const gemma3 = architecture === 'gemma3'
+  const everything = (layer: number) => (gemma2 && layer % 2 === 1) || (gemma3 && layer % 6 === 5)
+  const wide = (gemma2 && layers === 46) || (gemma3 && layers === 62)
+  const window = key('attention.sliding_window', 0)
+  const short = tensors.get('rope_factors_short.weight')
+  const factors = short ?? tensors.get('rope_freqs.weight')
+  const linear = key('rope.scaling.factor', 1)
+  const base = { dim: key('rope.dimension_count', headDim), neighbours: architecture === 'llama' }
+  return {
+    layers,
+    heads,
+    kvHeads: key('attention.head_count_kv', heads),
+    headDim,
+    epsilon: key('attention.layer_norm_rms_epsilon'),
+    gelu: gemma,
+    embeddingScale: gemma ? Math.sqrt(hidden) : 1,
+    attentionScale: 1 / Math.sqrt(wide ? hidden / heads : headDim),
+    attentionSoftcap: gemma2 ? key('attn_logit_softcapping', 50) : 0,
+    logitSoftcap: gemma2 ? key('final_logit_softcapping', 30) : 0,
+    window: (layer) => (window === 0 || everything(layer) ? Number.POSITIVE_INFINITY : window),
+    rotation: (layer) =>
+      gemma3 && !everything(layer)
+        ? { ...base, theta: 10_000, factor: () => 1, magnitude: 1 }
+        : {
+            ...base,
+            theta: key('rope.freq_base', 10_000),
+            factor: (i) => factors?.values[i] ?? linear,
+            magnitude: short ? key('rope.scaling.attn_factor', 1) : 1,
+          },
+  }
 }
 
 /** Reads and dequantizes a whole GGUF file. */
@@ -87,40 +142,28 @@ const readWeights = async (source: ByteSource): Promise<Weights> => {
     tensors.set(name, { rows, columns, values: dequantize(type, data, rows * columns) })
   }
   const architecture = String(gguf.metadata.get('general.architecture'))
-  const key = (name: string) => gguf.metadata.get(`${architecture}.${name}`)
-  return { architecture, key, tensors, neighbours: architecture === 'llama' }
+  const key = (name: string, fallback?: number): number => {
+    const value = gguf.metadata.get(`${architecture}.${name}`) ?? fallback
+    if (typeof value !== 'number') throw new Error(`no key ${name}`)
+    return value
+  }
+  return { ...constants(architecture, key, tensors), tensors }
 }
 
 /** A model with its whole KV cache in memory; every `forward` continues the sequence. */
 export class ReferenceModel {
   readonly #weights: Weights
-  readonly #gemma: boolean
-  readonly #layers: number
-  readonly #heads: number
-  readonly #kvHeads: number
-  readonly #headDim: number
   readonly #cache: { k: Float32Array[]; v: Float32Array[] }[]
   #position = 0
 
   constructor(weights: Weights) {
     this.#weights = weights
-    this.#gemma = weights.architecture.startsWith('gemma')
-    this.#layers = this.#key('block_count')
-    this.#heads = this.#key('attention.head_count')
-    this.#kvHeads = this.#key('attention.head_count_kv', this.#heads)
-    this.#headDim = this.#key('attention.key_length', this.#key('embedding_length') / this.#heads)
-    this.#cache = Array.from({ length: this.#layers }, () => ({ k: [], v: [] }))
+    this.#cache = Array.from({ length: weights.layers }, () => ({ k: [], v: [] }))
   }
 
   /** Reads a GGUF file of any family. */
   static async open(source: ByteSource): Promise<ReferenceModel> {
     return new ReferenceModel(await readWeights(source))
-  }
-
-  #key(name: string, fallback?: number): number {
-    const value = this.#weights.key(name) ?? fallback
-    if (typeof value !== 'number') throw new Error(`no key ${name}`)
-    return value
   }
 
   #tensor(name: string): Matrix {
@@ -137,24 +180,21 @@ export class ReferenceModel {
 
   /** @returns the logits after each of `ids` */
   forward(ids: readonly number[]): Float32Array[] {
-    const cap =
-      this.#weights.architecture === 'gemma2' ? this.#key('final_logit_softcapping', 30) : 0
+    const { embeddingScale, layers, logitSoftcap, tensors } = this.#weights
     return ids.map((id) => {
       const embedding = this.#tensor('token_embd.weight')
       const width = embedding.columns
-      const scale = this.#gemma ? Math.sqrt(width) : 1
       let x: Float32Array = embedding.values.slice(id * width, (id + 1) * width)
-      x = x.map((v) => v * scale)
-      for (let layer = 0; layer < this.#layers; layer++) x = this.#layer(layer, x)
+      x = x.map((v) => v * embeddingScale)
+      for (let layer = 0; layer < layers; layer++) x = this.#layer(layer, x)
       this.#position++
-      const head = this.#weights.tensors.get('output.weight') ?? embedding
-      return multiply(head, this.#norm('output_norm', x)).map((l) => capped(l, cap))
+      const head = tensors.get('output.weight') ?? embedding
+      return multiply(head, this.#norm('output_norm', x)).map((l) => capped(l, logitSoftcap))
     })
   }
 
   #norm(name: string, x: Float32Array): Float32Array {
-    const { values } = this.#tensor(`${name}.weight`)
-    return rmsNorm(x, values, this.#key('attention.layer_norm_rms_epsilon'))
+    return rmsNorm(x, this.#tensor(`${name}.weight`).values, this.#weights.epsilon)
   }
 
   /** Normalizes where the model has such a norm. */
@@ -164,8 +204,9 @@ export class ReferenceModel {
 
   /** Normalizes each head where the model has such a norm. */
   #headNorm(name: string, x: Float32Array): Float32Array {
-    const heads = Array.from({ length: x.length / this.#headDim }, (_, h) =>
-      this.#ifNorm(name, x.subarray(h * this.#headDim, (h + 1) * this.#headDim)),
+    const { headDim } = this.#weights
+    const heads = Array.from({ length: x.length / headDim }, (_, h) =>
+      this.#ifNorm(name, x.subarray(h * headDim, (h + 1) * headDim)),
     )
     return Float32Array.from(heads.flatMap((head) => [...head]))
   }
@@ -180,8 +221,8 @@ export class ReferenceModel {
     if (!this.#weights.tensors.has(`${block}attn_qkv.weight`))
       return ['attn_q', 'attn_k', 'attn_v'].map((name) => this.#product(block + name, x))
     const all = this.#product(`${block}attn_qkv`, x)
-    const queries = this.#heads * this.#headDim
-    const keys = this.#kvHeads * this.#headDim
+    const queries = this.#weights.heads * this.#weights.headDim
+    const keys = this.#weights.kvHeads * this.#weights.headDim
     return [all.slice(0, queries), all.slice(queries, queries + keys), all.slice(queries + keys)]
   }
 
@@ -206,70 +247,35 @@ export class ReferenceModel {
     const middle = add(x, this.#ifNorm(`${block}post_attention_norm`, outcome))
     const f = this.#norm(`${block}ffn_norm`, middle)
     const [gate, up] = this.#gateUp(block, f) as [Float32Array, Float32Array]
-    const activation = this.#gemma ? gelu : silu
+    const activation = this.#weights.gelu ? gelu : silu
     const gated = gate.map((g, i) => activation(g) * (up[i] as number))
     const down = this.#product(`${block}ffn_down`, gated)
     return add(middle, this.#ifNorm(`${block}post_ffw_norm`, down))
   }
 
-  /** How many positions a row of this layer sees. */
-  #window(layer: number): number {
-    const size = this.#key('attention.sliding_window', 0)
-    const { architecture } = this.#weights
-    if (size === 0 || (architecture === 'gemma2' && layer % 2 === 1))
-      return Number.POSITIVE_INFINITY
-    if (architecture === 'gemma3' && layer % 6 === 5) return Number.POSITIVE_INFINITY
-    return size
-  }
-
-  #rotation(layer: number): Rotation {
-    const { architecture, tensors, neighbours } = this.#weights
-    const dim = this.#key('rope.dimension_count', this.#headDim)
-    const base = { headDim: this.#headDim, dim, neighbours }
-    if (architecture === 'gemma3' && layer % 6 !== 5)
-      return { ...base, theta: 10_000, factor: () => 1, magnitude: 1 }
-    const short = tensors.get('rope_factors_short.weight')
-    const factors = short ?? tensors.get('rope_freqs.weight')
-    const linear = this.#key('rope.scaling.factor', 1)
-    return {
-      ...base,
-      theta: this.#key('rope.freq_base', 10_000),
-      factor: (i) => factors?.values[i] ?? linear,
-      magnitude: short ? this.#key('rope.scaling.attn_factor', 1) : 1,
-    }
-  }
-
-  #scale(): number {
-    const { architecture } = this.#weights
-    const wide =
-      (architecture === 'gemma2' && this.#layers === 46) ||
-      (architecture === 'gemma3' && this.#layers === 62)
-    return 1 / Math.sqrt(wide ? this.#key('embedding_length') / this.#heads : this.#headDim)
-  }
-
   #attention(index: number, q: Float32Array, k: Float32Array, v: Float32Array): Float32Array {
-    const rotation = this.#rotation(index)
-    rotate(q, this.#position, rotation)
-    rotate(k, this.#position, rotation)
+    const { heads, kvHeads, headDim, attentionScale, attentionSoftcap } = this.#weights
+    const rotation = this.#weights.rotation(index)
+    rotate(q, this.#position, headDim, rotation)
+    rotate(k, this.#position, headDim, rotation)
     const cache = this.#cache[index] as { k: Float32Array[]; v: Float32Array[] }
     cache.k.push(k)
     cache.v.push(v)
-    const from = Math.max(0, this.#position + 1 - this.#window(index))
-    const cap =
-      this.#weights.architecture === 'gemma2' ? this.#key('attn_logit_softcapping', 50) : 0
-    const width = this.#headDim
+    const from = Math.max(0, this.#position + 1 - this.#weights.window(index))
     const out = new Float32Array(q.length)
-    for (let head = 0; head < this.#heads; head++) {
-      const shared = Math.floor(head / (this.#heads / this.#kvHeads)) * width
+    for (let head = 0; head < heads; head++) {
+      const shared = Math.floor(head / (heads / kvHeads)) * headDim
       const scores = cache.k
         .slice(from)
-        .map((key) => capped(dot(q, head * width, key, shared, width) * this.#scale(), cap))
+        .map((key) =>
+          capped(dot(q, head * headDim, key, shared, headDim) * attentionScale, attentionSoftcap),
+        )
       const weights = softmax(scores)
-      for (let i = 0; i < width; i++) {
+      for (let i = 0; i < headDim; i++) {
         let sum = 0
         for (const [p, weight] of weights.entries())
           sum += weight * ((cache.v[from + p] as Float32Array)[shared + i] as number)
-        out[head * width + i] = sum
+        out[head * headDim + i] = sum
       }
     }
     return out

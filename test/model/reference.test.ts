@@ -1,9 +1,7 @@
 /** The real model's tokenizer and template against the reference's texts and ids. */
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { openFile } from '../../services/io/file.ts'
 import { TemplateWorker } from '../../services/io/template.ts'
 import { ChatFormat } from '../../services/model/chat.ts'
@@ -11,14 +9,12 @@ import { readGguf } from '../../services/model/gguf.ts'
 import { TextStream } from '../../services/model/stream.ts'
 import { textSpecFromGguf } from '../../services/model/text.ts'
 import { Tokenizer } from '../../services/model/tokenizer.ts'
+import { realModel, sharedFile } from '../fakes/shared.ts'
 
-const shared = process.env.MDI_SHARED ?? fileURLToPath(new URL('../../../shared', import.meta.url))
-const file = join(shared, 'models', 'SmolLM2-135M-Instruct.Q4_1.gguf')
-const reference = join(shared, 'models', 'reference.json')
+const file = realModel() as string
+const reference = sharedFile('models/reference.json') as string
 const skip =
-  existsSync(file) && existsSync(reference)
-    ? false
-    : 'the real model is not here (set MDI_SHARED to the folder with models/)'
+  file && reference ? false : 'no real model at hand; MDI_SHARED names the folder with models/'
 
 type Case = { prompt: string; text: string; ids: number[]; greedy: number[]; answer: string }
 
