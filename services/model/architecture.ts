@@ -85,14 +85,28 @@ const vocabulary = (file: string, gguf: GgufFile): number => {
 const optional = (keys: Keys, key: string): number | undefined =>
   keys.raw(key) === undefined ? undefined : keys.positive(key)
 
+/** Which layers are windowed, where a file says it: a flag for each, or every how many are not. */
+const windowLayers = (keys: Keys, layers: number): number[] | undefined => {
+  const key = 'attention.sliding_window_pattern'
+  const pattern = keys.raw(key)
+  const indices = Array.from({ length: layers }, (_, i) => i)
+  if (pattern instanceof Uint8Array && pattern.length >= layers)
+    return indices.filter((i) => pattern[i] !== 0)
+  if (pattern === undefined) return undefined
+  const every = keys.count(key, layers)
+  return indices.filter((i) => (i + 1) % every !== 0)
+}
+
 /** A window and what goes with it, where the family has any. */
-const windowFacts = (keys: Keys, family: Family) => {
+const windowFacts = (keys: Keys, family: Family, layers: number) => {
   // 0 stands for none.
   const size = family.windows ? keys.number('attention.sliding_window', 0) : 0
   if (size === 0) return {}
   const theta = optional(keys, 'rope.freq_base_swa')
+  const which = windowLayers(keys, layers)
   const window = {
     size: keys.count('attention.sliding_window', limits.modelContext),
+    ...(which && { layers: which }),
     ...(theta !== undefined && { theta }),
   }
   return { window }
@@ -115,6 +129,7 @@ export const specFromGguf = async (
   const keys = new Keys(source.name, `${name}.`, (key) => gguf.metadata.get(key))
   if (keys.number('expert_count', 0) > 0)
     throw unsupported(source.name, 'a mixture of experts is not supported')
+  const layers = keys.count('block_count', limits.modelLayers)
   const hidden = keys.count('embedding_length', limits.modelHidden)
   const head = headShape(keys, hidden, {
     heads: 'attention.head_count',
@@ -128,7 +143,7 @@ export const specFromGguf = async (
     keys.positive('final_logit_softcapping', family.softcaps[1]),
   ]
   const spec = specOf(family, {
-    layers: keys.count('block_count', limits.modelLayers),
+    layers,
     hidden,
     ...head,
     feedForward: keys.count('feed_forward_length', limits.modelFeedForward),
@@ -138,7 +153,7 @@ export const specFromGguf = async (
     tiedHead: !gguf.tensors.has('output.weight'),
     qkvBias: family.qkvBias ?? gguf.tensors.has('blk.0.attn_q.bias'),
     ...(softcaps && { attentionSoftcap: softcaps[0], logitSoftcap: softcaps[1] }),
-    ...windowFacts(keys, family),
+    ...windowFacts(keys, family, layers),
   })
   return { spec, family }
 }

@@ -74,6 +74,8 @@ export type RandomOptions = {
   /** Type of a matrix by its canonical name where it differs, e.g. `{ ffn_down: 'Q6_K' }`. */
   types?: Readonly<Record<string, string>>
   seed?: number
+  /** Further keys of the file. */
+  keys?: Readonly<Record<string, TypedValue>>
   /** `general.name`. */
   name?: string
 }
@@ -212,7 +214,7 @@ export const writeRandomModel = async (
 ): Promise<void> => {
   const family = familyByName('a random model', shape.family ?? 'llama')
   const spec = specFor(shape, family)
-  const { seed = 1, types = {}, type = 'Q4_0', name = 'random' } = options
+  const { seed = 1, types = {}, type = 'Q4_0', name = 'random', keys = {} } = options
   const locate = locateGguf(spec, family)
   const tensors = new Map<string, NewTensor>()
   for (const record of modelRecords(spec))
@@ -223,5 +225,6 @@ export const writeRandomModel = async (
     }
   const factors = family.fused ? 'rope_factors_short.weight' : 'rope_freqs.weight'
   if (shape.ropeFactors) tensors.set(factors, floatTensor(factors, shape.ropeFactors))
-  await writeGguf(sink, metadataOf(shape, name), [...tensors.values()])
+  const metadata = new Map([...metadataOf(shape, name), ...Object.entries(keys)])
+  await writeGguf(sink, metadata, [...tensors.values()])
 }

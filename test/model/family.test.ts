@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { TypedValue } from '../../services/model/ggufwriter.ts'
 import { importGguf } from '../../services/model/import.ts'
 import { memorySource } from '../../services/model/source.ts'
 import { layerRope, layerWindow, type ModelSpec } from '../../services/model/spec.ts'
@@ -13,7 +14,10 @@ const textSpec = () => ({ tokenizer: {}, tokenizerConfig: {}, endIds: [2], addBo
 const imported = async (name: string) => {
   const bytes = await randomModel(familyShapes[name], { type: 'F32' })
   const store = new MemoryRecords()
-  const report = await importGguf(memorySource(bytes), store, { textSpec, rounding: 'keep' })
+  const report = await importGguf(memorySource(bytes), store, {
+    textSpec,
+    rounding: 'keep',
+  })
   return { bytes, store, spec: report.manifest.spec, manifest: report.manifest }
 }
 
@@ -87,4 +91,19 @@ test('what a family is beyond Llama changes its logits', async () => {
     assert.ok(base.every(Number.isFinite), name)
     if (shape.window) assert.notDeepEqual(base, await logits({ window: 100 }), name)
   }
+})
+
+test('a file may say which layers are windowed', async () => {
+  const layersOf = async (pattern: TypedValue) => {
+    const bytes = await randomModel(familyShapes.gemma3, {
+      keys: { 'gemma3.attention.sliding_window_pattern': pattern },
+    })
+    const report = await importGguf(memorySource(bytes), new MemoryRecords(), {
+      textSpec,
+    })
+    return report.manifest.spec.window?.layers
+  }
+  assert.deepEqual(await layersOf({ type: 'u32', value: 3 }), [0, 1, 3, 4, 6])
+  const flags = [true, false, false, true, true, false, false]
+  assert.deepEqual(await layersOf({ type: 'bools', value: flags }), [0, 3, 4])
 })

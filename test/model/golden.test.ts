@@ -73,7 +73,10 @@ for (const [name, { config, shapes, logits }] of Object.entries(families.cases))
       'model.safetensors': safetensorsFile(Object.fromEntries(tensors)),
     })
     const store = new MemoryRecords()
-    const { manifest } = await importSafetensors(folder, store, { rounding: 'keep', textSpec })
+    const { manifest } = await importSafetensors(folder, store, {
+      rounding: 'keep',
+      textSpec,
+    })
     const model = referenceOf(manifest, store)
     const have = model.forward(families.ids).at(-1) as Float32Array
     assert.equal(have.length, logits.length)
