@@ -12,7 +12,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { several, whole } from '../services/cli/options.ts'
 import { tellError } from '../services/cli/output.ts'
 import { MdiError } from '../services/errors.ts'
-import { randomShapes, writeRandomModel } from '../services/model/random.ts'
+import { randomShapes, writeRandomModel } from '../services/model/synthetic.ts'
 
 type Options = {
   model?: string

@@ -11,7 +11,9 @@ export const limits = {
   /** A record may not be longer. */
   recordBytes: 16 * 1024 * MiB,
   /** The store's write-ahead log is written back when it has grown to this. */
-  storeLogBytes: 16 * MiB,
+  storeLogBytes: 8 * MiB,
+  /** Room set aside so that things can be removed on a full disk; twice the log. */
+  storeReserveBytes: 16 * MiB,
   /** Tensors inside a record start at multiples of this. */
   recordAlignment: 64,
   /** A record's header (JSON) may not be longer. */
@@ -27,6 +29,12 @@ export const limits = {
   /** GGUF: all metadata together. */
   ggufHeaderBytes: 64 * MiB,
 
+  /** safetensors: one file's header, files of one model, its JSON files, its tokenizer. */
+  safetensorsHeaderBytes: 64 * MiB,
+  safetensorsFiles: 1_000,
+  modelConfigBytes: 16 * MiB,
+  tokenizerBytes: 64 * MiB,
+
   /** Shapes that a model file may declare. */
   modelLayers: 512,
   modelHidden: 65_536,
@@ -36,6 +44,8 @@ export const limits = {
 
   /** SentencePiece tokens longer than this are never merged. */
   tokenChars: 256,
+  /** Text is encoded in slices of about this many characters. */
+  encodeChars: 8_192,
 
   /** Rows of a prompt that one visit computes at most. */
   chunkRows: 128,
@@ -45,6 +55,10 @@ export const limits = {
   visitRows: 512,
   /** Sequences that a ring holds at once. */
   sequences: 256,
+  /** Requests that wait at the starter for a place. */
+  waitingRequests: 1_024,
+  /** Tokens and ends that wait for an owner's link before it is dropped. */
+  ownerFrames: 65_536,
 
   /** A chat template runs in a worker and is stopped after this time. */
   templateMs: 2_000,
@@ -52,6 +66,8 @@ export const limits = {
   templateHeapMiB: 128,
   /** A user's text, and stop strings. */
   promptBytes: 4 * MiB,
+  /** Objects and lists within each other in a request's messages and tools. */
+  promptDepth: 64,
   stopStrings: 16,
   stopStringBytes: 1_024,
 
@@ -76,6 +92,15 @@ export const limits = {
   /** Frames in flight in the whole ring; below every queue, so a cycle cannot block. */
   framesInFlight: 48,
 
+  /** Weight transfer: records at once, and chunks of each on their way. */
+  fetchRecords: 2,
+  fetchChunks: 2,
+  /** A source that answers no chunk for so long is given up for another. */
+  fetchMs: 30_000,
+  /** Rounds over all sources without an answer before a fetch fails. */
+  fetchRounds: 3,
+  /** Chunks that a peer may ask for ahead; beyond, it is cut off. */
+  fetchesAhead: 16,
   /** A model's manifest as JSON, with its tokenizer. */
   manifestBytes: 64 * MiB,
   /** Turns of one conversation. */
@@ -83,6 +108,17 @@ export const limits = {
 
   /** Control plane: one MQTT payload. */
   controlBytes: 1 * MiB,
+  /** A whole MQTT packet; mosquitto's own bound is 2,000,000. */
+  packetBytes: 1.5 * MiB,
+  /** Messages that wait for the broker while it is away, retained ones apart, and those. */
+  busQueue: 256,
+  busRetained: 4_096,
+  /** The broker is dialed again after this time; and silence that it takes for a loss. */
+  brokerRedialMs: 500,
+  brokerKeepaliveSeconds: 10,
+  brokerConnectMs: 5_000,
+  /** Clients of the embedded broker. */
+  brokerClients: 1_024,
   /** A probe of a link: sent this often, and the link is lost after this silence. */
   probeEveryMs: 500,
   linkSilenceMs: 2_000,
@@ -103,6 +139,9 @@ export const limits = {
   visitMs: 300_000,
   /** A node is told lost to waiting requests within this time. */
   lossMs: 5_000,
+
+  /** A configuration file. */
+  configBytes: 1 * MiB,
 } as const
 
 const assertRelation = (holds: boolean, what: string): void => {
@@ -127,5 +166,13 @@ assertRelation(limits.linkSilenceMs * 2 < limits.lossMs, 'a loss is told in time
 assertRelation(
   limits.redialMaxMs + limits.connectMs + limits.probeEveryMs < limits.lossMs,
   'a node that is back is found in time',
+)
+assertRelation(
+  limits.controlBytes < limits.packetBytes && limits.packetBytes < 2_000_000,
+  'a control message fits into a packet, and a packet through mosquitto',
+)
+assertRelation(
+  limits.fetchRecords * limits.fetchChunks <= limits.fetchesAhead,
+  'a node of ours never asks for more chunks than a peer serves',
 )
 assertRelation(limits.chunkBytes < limits.frameBodyBytes, 'a chunk fits into a frame')

@@ -133,6 +133,8 @@ export type JobOutput = { x: Float32Array } | { results: HeadResult[] }
  * Activations are row-major `[rows, hidden]` float32.
  */
 export interface Engine {
+  /** Measures how quick the forms are here, in bytes of weights a second; kept once done. */
+  measure(arithmetic: Arithmetic): Promise<Record<string, number>>
   /** Loads what is missing, drops what is no longer wanted; every sequence is closed. */
   load(assignment: EngineAssignment, onProgress?: OnProgress): Promise<EngineReport>
   /**
@@ -140,6 +142,8 @@ export interface Engine {
    * (a segment that does not follow its sequence), `too-long`, `not-found`.
    */
   run(job: Job): Promise<JobOutput>
+  /** Drops everything that is loaded. */
+  unload(): Promise<void>
   close(): Promise<void>
 }
 

@@ -32,7 +32,6 @@ const files: Record<string, string> = {
   'version.ts': 'common',
   'config.ts': 'common',
   'ports.ts': 'ports',
-  'lifecycle.ts': 'roof',
   'main.ts': 'roof',
 }
 
@@ -53,7 +52,7 @@ const roomOf = (file: string): string | undefined => {
   const own = files[file]
   if (own) return own
   const folders = dirname(file).split('/')
-  if (folders[0] === 'cli') return 'roof'
+  if (folders[0] === 'cli' || folders[0] === 'lifecycle') return 'roof'
   const room = [2, 1]
     .map((n) => folders.slice(0, n).join('/'))
     .find((r) => Object.hasOwn(arrows, r))

@@ -3,12 +3,12 @@ import { randomUUID } from 'node:crypto'
 import type { Command } from 'commander'
 import type { Answer } from '../gateway/generation.ts'
 import { residentMemory } from '../io/system.ts'
-import type { Entry, LocalRing } from '../lifecycle.ts'
+import type { Entry, LocalRing } from '../lifecycle/local.ts'
 import { defaultSampling } from '../model/sampler.ts'
-import { answerOne } from './generate.ts'
 import { withLocalRing } from './local.ts'
 import { addEngineOptions, type EngineOptions, whole } from './options.ts'
 import { bytes, json, table } from './output.ts'
+import { localSpeaker } from './speaker.ts'
 
 type Options = EngineOptions & {
   model?: string
@@ -86,9 +86,7 @@ const measure = (ring: LocalRing, options: Options): Promise<Answer[]> => {
   const next = ids[0] ?? 0
   return Promise.all(
     Array.from({ length: options.sequences }, () =>
-      answerOne(
-        ring.generations,
-        ring,
+      localSpeaker(ring).answer(
         {
           id: randomUUID(),
           input: { prompt },

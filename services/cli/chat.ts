@@ -3,33 +3,31 @@ import { randomUUID } from 'node:crypto'
 import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import { MdiError } from '../errors.ts'
-import type { Entry, LocalRing } from '../lifecycle.ts'
+import type { Entry } from '../lifecycle/local.ts'
 import type { ChatMessage } from '../model/chat.ts'
-import { answerOne } from './generate.ts'
-import { withLocalRing } from './local.ts'
 import {
   addEngineOptions,
   addSamplingOptions,
-  type EngineOptions,
   type SamplingOptions,
   samplingOf,
   stopsOf,
 } from './options.ts'
+import { addSpeakerOptions, type Speaker, type SpeakerOptions, withSpeaker } from './speaker.ts'
 
-type Options = EngineOptions & SamplingOptions & { model?: string; system?: string }
+type Options = SpeakerOptions & SamplingOptions & { system?: string }
 
 export const addChat = (program: Command, entry: Entry): void => {
   const command = program
     .command('chat')
     .description('talk with the model; Ctrl-C stops an answer, Ctrl-D ends the chat')
-    .option('--model <name>', 'which model, where there are several')
     .option('--system <text>', 'what the system says first')
+  addSpeakerOptions(command)
   addSamplingOptions(addEngineOptions(command)).action(async (options: Options, self: Command) => {
-    await withLocalRing(entry, self, options.model, options, (ring) => converse(ring, options))
+    await withSpeaker(entry, self, options, (speaker) => converse(speaker, options))
   })
 }
 
-const converse = async (ring: LocalRing, options: Options): Promise<void> => {
+const converse = async (speaker: Speaker, options: Options): Promise<void> => {
   const messages: ChatMessage[] = options.system
     ? [{ role: 'system', content: options.system }]
     : []
@@ -42,7 +40,7 @@ const converse = async (ring: LocalRing, options: Options): Promise<void> => {
   })
   let running: string | undefined
   const interrupt = () => {
-    if (running !== undefined) ring.generations.cancel(running)
+    if (running !== undefined) speaker.cancel(running)
     else input.close()
   }
   // Piped input may end while the last answer is on its way.
@@ -52,14 +50,14 @@ const converse = async (ring: LocalRing, options: Options): Promise<void> => {
   })
   input.on('SIGINT', interrupt)
   process.on('SIGINT', interrupt)
-  if (terminal) process.stdout.write(`${ring.model.manifest.name}. Ctrl-D ends the chat.\n`)
+  if (terminal) process.stdout.write(`${speaker.model ?? 'The ring'}. Ctrl-D ends the chat.\n`)
   try {
     input.prompt()
     for await (const line of input) {
       if (line.trim() !== '') {
         messages.push({ role: 'user', content: line })
         running = randomUUID()
-        await answerTurn(ring, messages, running, options)
+        await answerTurn(speaker, messages, running, options)
         running = undefined
       }
       if (open) input.prompt()
@@ -72,7 +70,7 @@ const converse = async (ring: LocalRing, options: Options): Promise<void> => {
 
 /** One turn; the history keeps what was answered, also when it was stopped. */
 const answerTurn = async (
-  ring: LocalRing,
+  speaker: Speaker,
   messages: ChatMessage[],
   id: string,
   options: Options,
@@ -85,9 +83,7 @@ const answerTurn = async (
     stop: stopsOf(options),
   }
   try {
-    const answer = await answerOne(ring.generations, ring, request, (text) =>
-      process.stdout.write(text),
-    )
+    const answer = await speaker.answer(request, (text) => process.stdout.write(text))
     process.stdout.write(answer.reason === 'cancelled' ? ' …\n' : '\n')
     messages.push({ role: 'assistant', content: answer.text })
     // What no longer fits is dropped for good, so the prompt's making stays quick.

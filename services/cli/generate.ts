@@ -2,24 +2,21 @@
 import { randomUUID } from 'node:crypto'
 import type { Command } from 'commander'
 import { MdiError } from '../errors.ts'
-import type { Answer, Generations, TextRequest } from '../gateway/generation.ts'
-import { residentMemory } from '../io/system.ts'
-import type { Entry, LocalRing } from '../lifecycle.ts'
+import type { Answer, TextRequest } from '../gateway/generation.ts'
+import type { Entry } from '../lifecycle/local.ts'
 import { onInterrupt } from './interrupt.ts'
-import { withLocalRing } from './local.ts'
 import {
   addEngineOptions,
   addSamplingOptions,
-  type EngineOptions,
   type SamplingOptions,
   samplingOf,
   stopsOf,
 } from './options.ts'
 import { bytes, json } from './output.ts'
+import { addSpeakerOptions, type Speaker, type SpeakerOptions, withSpeaker } from './speaker.ts'
 
-type Options = EngineOptions &
+type Options = SpeakerOptions &
   SamplingOptions & {
-    model?: string
     raw?: boolean
     system?: string
     json?: boolean
@@ -31,20 +28,18 @@ export const addGenerate = (program: Command, entry: Entry): void => {
     .command('generate')
     .description('answer a prompt; several prompts are answered at once')
     .argument('<prompt...>', 'what to answer; - reads it from standard input')
-    .option('--model <name>', 'which model, where there are several')
     .option('--raw', 'continue the text as it is, without the chat template')
     .option('--system <text>', 'what the system says first')
     .option('--json', 'one JSON document instead of text')
     .option('--quiet', 'the text only, no figures')
-  addSamplingOptions(addEngineOptions(command)).action(
+  addSamplingOptions(addEngineOptions(addSpeakerOptions(command))).action(
     async (prompts: string[], options: Options, self: Command) => {
       const texts = await Promise.all(prompts.map((p) => (p === '-' ? readInput() : p)))
       const sampling = samplingOf(options)
       const stop = stopsOf(options)
-      await withLocalRing(entry, self, options.model, options, async (ring) => {
+      await withSpeaker(entry, self, options, async (speaker) => {
         const requests = texts.map((text): TextRequest => {
-          const { chatTemplate } = ring.model.manifest.text
-          const raw = options.raw || chatTemplate === undefined
+          const raw = options.raw || !speaker.chats
           return {
             id: randomUUID(),
             input: raw ? { prompt: text } : { messages: conversation(text, options.system) },
@@ -53,7 +48,7 @@ export const addGenerate = (program: Command, entry: Entry): void => {
             stop,
           }
         })
-        await answerAll(ring, requests, texts, options)
+        await answerAll(speaker, requests, texts, options)
       })
     },
   )
@@ -70,35 +65,20 @@ const readInput = async (): Promise<string> => {
   return Buffer.concat(parts).toString('utf8')
 }
 
-/** One request's answer, its text handed on as it comes. */
-export const answerOne = (
-  generations: Generations,
-  ring: Pick<LocalRing, 'model'>,
-  request: TextRequest,
-  onText: (text: string) => void,
-): Promise<Answer> =>
-  new Promise((resolve, reject) => {
-    void generations.submit(ring.model, request, {
-      text: onText,
-      end: resolve,
-      error: reject,
-    })
-  })
-
 const answerAll = async (
-  ring: LocalRing,
+  speaker: Speaker,
   requests: readonly TextRequest[],
   prompts: readonly string[],
   options: Options,
 ): Promise<void> => {
   const release = onInterrupt(() => {
-    for (const { id } of requests) ring.generations.cancel(id)
+    for (const { id } of requests) speaker.cancel(id)
   })
   const printers = requests.map((_, i) => printer(options, requests.length, i))
   const settled = await Promise.allSettled(
     requests.map(async (request, i) => {
       const print = printers[i] as Printer
-      const answer = await answerOne(ring.generations, ring, request, print.text)
+      const answer = await speaker.answer(request, print.text)
       print.end()
       return answer
     }),
@@ -109,22 +89,20 @@ const answerAll = async (
       prompt: prompts[i],
       ...(s.status === 'fulfilled' ? s.value : { error: (s.reason as Error).message }),
     }))
-    json({ model: ring.model.manifest.name, nodes: nodesOf(ring), answers })
+    json({ model: speaker.model, nodes: speaker.nodes?.(), answers })
   } else if (!options.quiet) {
-    for (const s of settled) if (s.status === 'fulfilled') figures(s.value)
-    for (const { node, layers, residentBytes } of nodesOf(ring))
-      process.stderr.write(`(${node}: ${layers} layers, ${bytes(residentBytes)})\n`)
+    const answers = settled.flatMap((s) => (s.status === 'fulfilled' ? [s.value] : []))
+    for (const answer of answers) figures(answer)
+    const nodes = answers.length > 0 ? (speaker.nodes?.() ?? []) : []
+    for (const { node, layers, residentBytes } of nodes)
+      process.stderr.write(`(${node}: ${layers} layers, ${bytes(residentBytes)})
+`)
   }
   const failed = settled.find((s) => s.status === 'rejected')
   if (failed) throw failed.reason
   if (settled.some((s) => s.status === 'fulfilled' && s.value.reason === 'cancelled'))
     throw new MdiError('cancelled', 'Cancelled.')
 }
-
-/** Who computed, and what it takes there. */
-const nodesOf = (ring: LocalRing) => [
-  { node: 'local', layers: ring.report.layers, residentBytes: residentMemory() },
-]
 
 const figures = (answer: Answer): void => {
   const first =

@@ -1,7 +1,7 @@
 /** `mdi import FILE` */
 import { type Command, InvalidArgumentError } from 'commander'
 import { openFile } from '../io/file.ts'
-import { type Entry, openStore } from '../lifecycle.ts'
+import { type Entry, openStore } from '../lifecycle/local.ts'
 import { importGguf } from '../model/import.ts'
 import { textSpecFromGguf } from '../model/text.ts'
 import type { WriteOptions } from '../model/writer.ts'

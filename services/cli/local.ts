@@ -1,6 +1,6 @@
 /** Opens the store and a ring of one for a command, and closes both after it. */
 import type { Command } from 'commander'
-import { type Entry, findModel, type LocalRing, openLocal, openStore } from '../lifecycle.ts'
+import { type Entry, findModel, type LocalRing, openLocal, openStore } from '../lifecycle/local.ts'
 import { dataFolder, type EngineOptions } from './options.ts'
 import { ProgressBar } from './output.ts'
 

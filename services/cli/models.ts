@@ -1,6 +1,6 @@
 /** `mdi models` and `mdi remove NAME` */
 import type { Command } from 'commander'
-import { type Entry, findModel, openStore } from '../lifecycle.ts'
+import { type Entry, findModel, openStore } from '../lifecycle/local.ts'
 import { dataFolder } from './options.ts'
 import { bytes, count, json, table } from './output.ts'
 

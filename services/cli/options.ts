@@ -1,12 +1,13 @@
 /** Options that several commands share, and their values' checks. */
 import { randomBytes } from 'node:crypto'
-import { availableParallelism, homedir } from 'node:os'
-import { join } from 'node:path'
+import { availableParallelism } from 'node:os'
 import { type Command, InvalidArgumentError } from 'commander'
 import { MdiError } from '../errors.ts'
+import { CHUNK_ROWS } from '../lifecycle/local.ts'
 import { checkSampling, defaultSampling, type SamplingParameters } from '../model/sampler.ts'
 import { checkStops } from '../model/stream.ts'
 import type { Arithmetic } from '../ports.ts'
+import { settingsOf } from './settings.ts'
 
 /** A whole number of at least `least`. */
 export const whole =
@@ -41,13 +42,7 @@ export const arithmetic = (text: string): Arithmetic => {
 export const several = (text: string, before: string[] = []): string[] => [...before, text]
 
 /** Where models and settings are kept. */
-export const dataFolder = (command: Command): string => {
-  const { data } = command.optsWithGlobals<{ data?: string }>()
-  const { MDI_DATA, STATE_DIRECTORY, XDG_DATA_HOME } = process.env
-  if (data ?? MDI_DATA) return (data ?? MDI_DATA) as string
-  if (STATE_DIRECTORY) return STATE_DIRECTORY.split(':')[0] as string
-  return join(XDG_DATA_HOME || join(homedir(), '.local', 'share'), 'mdi')
-}
+export const dataFolder = (command: Command): string => settingsOf(command).data
 
 export type EngineOptions = {
   arithmetic: Arithmetic
@@ -56,9 +51,6 @@ export type EngineOptions = {
   chunkRows: number
   memory?: number
 }
-
-/** Rows of a prompt in one visit unless said otherwise; measured in ARCHITECTURE.md. */
-const CHUNK_ROWS = 64
 
 export const addEngineOptions = (command: Command): Command =>
   command

@@ -1,7 +1,7 @@
 /** The command line: its commands, what they share, and how they end. */
 import { Command, CommanderError } from 'commander'
 import { ExitStatus } from '../errors.ts'
-import type { Entry } from '../lifecycle.ts'
+import type { Entry } from '../lifecycle/local.ts'
 import { version } from '../version.ts'
 import { addBench } from './bench.ts'
 import { addChat } from './chat.ts'
@@ -9,13 +9,21 @@ import { addGenerate } from './generate.ts'
 import { addImport } from './import.ts'
 import { addModels } from './models.ts'
 import { tellError } from './output.ts'
+import { addRing } from './ring.ts'
+import { addServices } from './services.ts'
 
 const about = `Language models on small boards: a model's layers are spread over the nodes of a ring.
 
 Typical use:
   mdi import model.gguf          take a model into the store
   mdi generate "Once upon"       continue a text
-  mdi chat                       talk with the model`
+  mdi chat                       talk with the model
+
+A ring of several machines, each reaching the MQTT broker:
+  mdi node --broker URL          on every board
+  mdi coordinator --broker URL   on one of them, where the model is imported
+  mdi load MODEL --broker URL    spread the model over the nodes
+  mdi generate --broker URL …    from anywhere`
 
 /** Runs the command line; ends the process with the command's exit status. */
 export const run = async (entry: Entry, argv: readonly string[]): Promise<void> => {
@@ -23,11 +31,13 @@ export const run = async (entry: Entry, argv: readonly string[]): Promise<void> 
   program
     .description(about)
     .version(version)
-    .option('--data <dir>', 'folder of models, weights and settings')
+    .option('--data <dir>', 'folder of models, weights and identity')
+    .option('--config <file>', 'settings file (TOML)')
     .showHelpAfterError('(see: mdi --help)')
     .configureHelp({ showGlobalOptions: true })
     .exitOverride()
-  for (const add of [addImport, addModels, addGenerate, addChat, addBench]) add(program, entry)
+  const adders = [addImport, addModels, addGenerate, addChat, addBench, addServices, addRing]
+  for (const add of adders) add(program, entry)
   // A reader that goes away (`mdi … | head`) is no error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(ExitStatus.ok)

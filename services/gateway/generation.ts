@@ -9,6 +9,7 @@ import type { Manifest } from '../model/spec.ts'
 import { TextStream } from '../model/stream.ts'
 import type { Tokenizer } from '../model/tokenizer.ts'
 import type { Clock, SamplingParameters } from '../ports.ts'
+import type { Listener } from '../ring/ledger.ts'
 import type { End, Open, Token } from '../wire/requests.ts'
 import type { TokenSource } from './source.ts'
 
@@ -27,6 +28,7 @@ export type TextRequest = {
 /** What a request came to. */
 export type Answer = {
   id: string
+  model: string
   text: string
   /** `end`: an end token or a stop string. */
   reason: End['reason']
@@ -59,8 +61,10 @@ export type GenerationModel = {
   context: number
 }
 
+/** How tokens become text: stop strings, and whether it goes on from the prompt's text. */
+export type StreamForm = { stops: string[]; continues: boolean }
+
 type Running = {
-  request: TextRequest
   listener: AnswerListener
   stream: TextStream
   answer: Answer
@@ -87,12 +91,16 @@ export class Generations {
     return [...this.#running.keys()]
   }
 
+  has(id: string): boolean {
+    return this.#running.has(id)
+  }
+
   /** Starts a request. Errors of its making go to the listener too. */
   async submit(
     model: GenerationModel,
     request: TextRequest,
     listener: AnswerListener,
-  ): Promise<void> {
+  ): Promise<Open | undefined> {
     const startedAt = this.#clock.now()
     try {
       const { ids, stops, dropped } = await promptOf(model, request)
@@ -100,30 +108,8 @@ export class Generations {
       if (room < 1)
         throw new MdiError(
           'too-long',
-          `The prompt has ${ids.length} tokens; the context holds ${model.context}. Shorten it, or load the model with a larger context.`,
+          `The prompt has ${ids.length} tokens or more; the context holds ${model.context}. Shorten it, or load the model with a larger context.`,
         )
-      const { endIds } = model.manifest.text
-      this.#running.set(request.id, {
-        request,
-        listener,
-        stream: new TextStream(model.tokenizer, {
-          stops: [...request.stop, ...stops],
-          endIds,
-          start: 'messages' in request.input ? 'text' : 'continuation',
-        }),
-        answer: {
-          id: request.id,
-          text: '',
-          reason: 'end',
-          promptTokens: ids.length,
-          tokens: 0,
-          dropped,
-        },
-        startedAt,
-        firstAt: 0,
-        lastAt: 0,
-        stopped: false,
-      })
       const open: Open = {
         id: request.id,
         model: model.manifest.name,
@@ -131,18 +117,64 @@ export class Generations {
         generated: 0,
         sampling: request.sampling,
         maxTokens: Math.min(request.maxTokens ?? DEFAULT_TOKENS, room),
-        endIds,
+        endIds: model.manifest.text.endIds,
         ...(request.score && { score: request.score }),
       }
-      this.#source.open(open, {
-        token: (token) => this.#token(token),
-        end: (end) => this.#end(end),
-      })
+      const stream = { stops: [...request.stop, ...stops], continues: 'prompt' in request.input }
+      this.#source.open(open, this.#take(model, open, stream, listener, startedAt, dropped))
+      return open
     } catch (error) {
       if (!(error instanceof MdiError)) throw error
       this.#running.delete(request.id)
       listener.error(error)
+      return undefined
     }
+  }
+
+  /**
+   * Takes up a request that a process before this one had started: its tokens will be told
+   * again from the first.
+   */
+  resume(
+    model: GenerationModel,
+    open: Open,
+    stream: StreamForm,
+    listener: AnswerListener,
+    attach: (listener: Listener) => void,
+  ): void {
+    attach(this.#take(model, open, stream, listener, this.#clock.now(), 0))
+  }
+
+  #take(
+    model: GenerationModel,
+    open: Open,
+    { stops, continues }: StreamForm,
+    listener: AnswerListener,
+    startedAt: number,
+    dropped: number,
+  ): Listener {
+    this.#running.set(open.id, {
+      listener,
+      stream: new TextStream(model.tokenizer, {
+        stops,
+        endIds: open.endIds,
+        start: continues ? 'continuation' : 'text',
+      }),
+      answer: {
+        id: open.id,
+        model: open.model,
+        text: '',
+        reason: 'end',
+        promptTokens: open.tokens.length,
+        tokens: 0,
+        dropped,
+      },
+      startedAt,
+      firstAt: 0,
+      lastAt: 0,
+      stopped: false,
+    })
+    return { token: (token) => this.#token(token), end: (end) => this.#end(end) }
   }
 
   cancel(id: string): void {
@@ -198,7 +230,8 @@ const promptOf = async (
   request: TextRequest,
 ): Promise<{ ids: number[]; stops: string[]; dropped: number }> => {
   if ('prompt' in request.input) {
-    const ids = model.tokenizer.encode(request.input.prompt, { bos: true })
+    // One token more than fits tells that it is too long; the rest is not worth the time.
+    const ids = model.tokenizer.encode(request.input.prompt, { bos: true, atMost: model.context })
     // A text may be empty; the ring needs one row to begin with.
     const { bosId, endIds } = model.manifest.text
     if (ids.length === 0) ids.push(bosId ?? endIds[0] ?? 0)

@@ -21,7 +21,13 @@ export const encodeHead = (
   const [normed] = g.node('SimplifiedLayerNormalization', ['x', norm], {
     attributes: { epsilon: { float: spec.normEpsilon }, axis: -1 },
   })
-  g.node('Identity', [m.product(normed, plan.output)], { outputs: ['logits'] })
+  let logits = m.product(normed, plan.output)
+  if (spec.logitSoftcap !== undefined) {
+    const cap = g.constant('cap', DataType.float, [], Float32Array.of(spec.logitSoftcap))
+    const [bent] = g.node('Tanh', [g.node('Div', [logits, cap])[0]])
+    logits = g.node('Mul', [bent, cap])[0]
+  }
+  g.node('Identity', [logits], { outputs: ['logits'] })
   g.output('logits', DataType.float, ['T', spec.vocab])
   return g.encode('head')
 }

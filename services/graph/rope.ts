@@ -11,6 +11,7 @@ export type RopeTables = { cos: Float32Array; sin: Float32Array; half: number }
  */
 export const ropeTables = (rope: RopeSpec, positions: number): RopeTables => {
   const half = rope.dim / 2
+  const magnitude = rope.magnitude ?? 1
   const cos = new Float32Array(positions * half)
   const sin = new Float32Array(positions * half)
   const frequency = Float64Array.from(
@@ -20,8 +21,8 @@ export const ropeTables = (rope: RopeSpec, positions: number): RopeTables => {
   for (let p = 0; p < positions; p++) {
     for (let i = 0; i < half; i++) {
       const angle = p * (frequency[i] as number)
-      cos[p * half + i] = Math.cos(angle)
-      sin[p * half + i] = Math.sin(angle)
+      cos[p * half + i] = magnitude * Math.cos(angle)
+      sin[p * half + i] = magnitude * Math.sin(angle)
     }
   }
   return { cos, sin, half }

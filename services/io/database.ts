@@ -206,6 +206,8 @@ export const lockFolder = (options: StoreFolder): (() => void) => {
   const db = guarded(path, () => connect(path, options))
   try {
     db.pragma('busy_timeout = 200')
+    // Nothing is ever written: the lock needs no room on a full disk.
+    db.pragma('journal_mode = MEMORY')
     db.exec('BEGIN EXCLUSIVE')
     writeFileSync(owner, `${process.pid}\n`)
   } catch (error) {

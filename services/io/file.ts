@@ -1,7 +1,8 @@
 /** Files as byte sources for the model readers. */
-import { open } from 'node:fs/promises'
-import { basename } from 'node:path'
+import { open, stat } from 'node:fs/promises'
+import { basename, join, resolve } from 'node:path'
 import { MdiError } from '../errors.ts'
+import type { Folder } from '../model/folder.ts'
 import type { ByteSource } from '../model/source.ts'
 
 /** A `ByteSource` over a file; `close` gives its handle back. */
@@ -46,6 +47,33 @@ export const openFile = async (path: string): Promise<FileSource> => {
         have += bytesRead
       }
       return bytes
+    },
+  }
+}
+
+/** A `Folder` over a directory; `close` gives the handles of all opened files back. */
+export type DiskFolder = Folder & { close(): Promise<void> }
+
+/** Opens a folder of model files. Errors: those of `openFile` for a file that is there. */
+export const openFolder = (path: string): DiskFolder => {
+  const opened: FileSource[] = []
+  return {
+    name: basename(resolve(path)),
+    open: async (file) => {
+      // Names come from strangers' files too: only what lies in the folder itself.
+      if (file !== basename(file)) return undefined
+      const whole = join(path, file)
+      const there = await stat(whole).then(
+        () => true,
+        () => false,
+      )
+      if (!there) return undefined
+      const source = await openFile(whole)
+      opened.push(source)
+      return source
+    },
+    close: async () => {
+      for (const source of opened.splice(0)) await source.close()
     },
   }
 }

@@ -22,7 +22,7 @@ export type Self = {
 /** Kinds of frames that each end of a link may receive, beside probes. */
 const receives: Record<Purpose, { dialer: readonly FrameKind[]; listener: readonly FrameKind[] }> =
   {
-    ring: { dialer: [], listener: ['visit'] },
+    ring: { dialer: [], listener: ['visit', 'fault'] },
     owner: { dialer: ['token', 'end'], listener: ['open', 'cancel', 'attach'] },
     weights: { dialer: ['chunk', 'fetch-error'], listener: ['fetch'] },
   }
@@ -166,9 +166,11 @@ export const sayHello = (
       purpose,
       epoch: self.epoch(),
     }
-    connection.onEnd(({ reason, error }) =>
-      reject(new GreetingError(error ? `${reason}: something else listens there` : reason, false)),
-    )
+    connection.onEnd(({ reason, error }) => {
+      const foreign =
+        error?.reason === 'garbage' ? `${reason}: something else listens there` : reason
+      reject(new GreetingError(foreign, error?.reason === 'protocol'))
+    })
     connection.onFrame((frame) => {
       const problem = answered(frame, to)
       if (problem) {

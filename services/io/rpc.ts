@@ -17,11 +17,14 @@ type Reply =
 /** A worker's functions by name; the last argument reports progress. */
 export type Handlers = Record<string, (args: unknown[], onProgress: OnProgress) => unknown>
 
-/** The buffer of a typed array, if it can move to the other thread whole. */
+/**
+ * The buffer of a typed array, if it can move to the other thread whole. Empty ones stay:
+ * they may be shared, and a buffer that has moved is of no use to anyone else.
+ */
 export const movable = (value: unknown): Transferable[] => {
   if (!ArrayBuffer.isView(value) || !(value.buffer instanceof ArrayBuffer)) return []
   const whole = value.byteOffset === 0 && value.byteLength === value.buffer.byteLength
-  return whole ? [value.buffer] : []
+  return whole && value.byteLength > 0 ? [value.buffer] : []
 }
 
 /** Serves calls that come through the port, until a call of `close` has been answered. */

@@ -63,8 +63,12 @@ export const processor = (): { name: string; cores: number } => ({
 /** One machine's nodes share its memory: what tells the machine. */
 export const hostKey = (): string => read('/etc/machine-id') || hostname()
 
-/** Every address of this machine that another could dial; loopback last. */
-export const ownAddresses = (): string[] => {
+/**
+ * Addresses at which another node can dial what listens at `host`: that one, or where it is
+ * a wildcard every one of this machine, loopback last.
+ */
+export const ownAddresses = (host: string): string[] => {
+  if (!['0.0.0.0', '::', ''].includes(host)) return [host]
   const all = Object.values(networkInterfaces()).flatMap((list) => list ?? [])
   // A link-local IPv6 address is of use only with the other side's interface name.
   const usable = all.filter((a) => !(a.family === 'IPv6' && a.address.startsWith('fe80')))

@@ -27,6 +27,8 @@ export type PromptOptions = {
   addGenerationPrompt?: boolean
   /** Further variables of the template, e.g. `enable_thinking`. */
   variables?: Record<string, unknown>
+  /** A prompt of more tokens is refused (`too-long`) before all of it is encoded. */
+  atMost?: number
 }
 
 export type ChatPrompt = {
@@ -126,6 +128,13 @@ const mapTexts = (value: unknown, change: (text: string) => string): unknown => 
   )
 }
 
+/** Refuses what is nested so deeply that walking it would end the stack. */
+const checkDepth = (value: unknown, left: number = limits.promptDepth): void => {
+  if (typeof value !== 'object' || value === null) return
+  if (left === 0) throw new MdiError('bad-value', 'The conversation is nested too deeply.')
+  for (const item of Object.values(value)) checkDepth(item, left - 1)
+}
+
 /** The plain form for models without a template. */
 const plainForm = (messages: readonly ChatMessage[], open: boolean): string => {
   const lines = messages.map(({ role, content }) => `${role}: ${String(content ?? '')}\n`)
@@ -152,6 +161,8 @@ export class ChatFormat {
     const { chatTemplate, bosToken, eosToken } = this.#spec
     const open = options.addGenerationPrompt ?? true
     const given = { ...options.variables, messages, tools: options.tools ?? null }
+    const atMost = options.atMost === undefined ? {} : { atMost: options.atMost }
+    checkDepth(given)
     const json = JSON.stringify(given)
     if (Buffer.byteLength(json) > limits.promptBytes)
       throw new MdiError('too-long', `The conversation is longer than ${limits.promptBytes} bytes.`)
@@ -159,7 +170,7 @@ export class ChatFormat {
       const text = plainForm(messages, open)
       return {
         text,
-        ids: this.#tokenizer.encode(text, { bos: true }),
+        ids: this.#tokenizer.encode(text, { bos: true, ...atMost }),
         fallback: true,
         stops: ['\nuser:'],
       }
@@ -174,7 +185,12 @@ export class ChatFormat {
       bos_token: bosToken ?? '',
       eos_token: eosToken ?? '',
     })
-    const ids = this.#tokenizer.encode(rendered, { bos: true, parseControl: true, marker })
+    const ids = this.#tokenizer.encode(rendered, {
+      bos: true,
+      parseControl: true,
+      marker,
+      ...atMost,
+    })
     return { text: rendered.replaceAll(marker, ''), ids, fallback: false, stops: [] }
   }
 }
@@ -204,29 +220,34 @@ export const cutHistory = async (
   const other = messages.findIndex((message) => !isSystem(message))
   const first = other < 0 ? messages.length : other
   const starts = turnStarts(messages, first)
+  const atMost = Math.max(0, room.context - room.reserve)
+  /** With that many turns dropped; undefined where it does not fit. */
   const cut = async (dropped: number) => {
     const from = starts[dropped] ?? messages.length
     const left = [...messages.slice(0, first), ...messages.slice(from)]
-    return { prompt: await chat.prompt(left, options), messages: left, dropped }
+    try {
+      return { prompt: await chat.prompt(left, { ...options, atMost }), messages: left, dropped }
+    } catch (error) {
+      if (error instanceof MdiError && error.code === 'too-long') return undefined
+      throw error
+    }
   }
-  const fits = (made: { prompt: ChatPrompt }) =>
-    made.prompt.ids.length + room.reserve <= room.context
-  let best = await cut(0)
-  if (fits(best)) return best
+  const whole = await cut(0)
+  if (whole) return whole
   // The more turns are dropped, the shorter: search for the fewest by halving.
   let low = 0
   let high = Math.max(0, starts.length - 1)
-  best = await cut(high)
-  if (!fits(best))
+  let best = high > 0 ? await cut(high) : undefined
+  if (!best)
     throw new MdiError(
       'too-long',
-      `The prompt has ${best.prompt.ids.length} tokens and the answer needs ${room.reserve}, ` +
-        `but the context holds ${room.context}: shorten the text or ask for a shorter answer.`,
+      `The prompt has more than the ${atMost} tokens that fit: the context holds ` +
+        `${room.context}, and ${room.reserve} are kept for the answer. Shorten the text, or ask for a shorter answer.`,
     )
   while (high - low > 1) {
     const middle = Math.floor((low + high) / 2)
     const made = await cut(middle)
-    if (fits(made)) {
+    if (made) {
       best = made
       high = middle
     } else low = middle

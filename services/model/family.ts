@@ -1,125 +1,177 @@
-/** Model families: from a GGUF file's keys and tensors to a `ModelSpec`. */
+/**
+ * Model families: what each is beyond plain Llama, as data. Sources: the modelling files
+ * of https://github.com/huggingface/transformers and of
+ * https://github.com/ggml-org/llama.cpp.
+ */
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
-import type { GgufFile } from './gguf.ts'
-import { Keys } from './keys.ts'
-import { dequantize } from './quants.ts'
-import { linearFactors, llama3Factors } from './rope.ts'
-import type { ByteSource } from './source.ts'
+import type { Keys } from './keys.ts'
 import type { ModelSpec, RopeSpec } from './spec.ts'
 
-/** Families by `general.architecture`. */
-const families: readonly string[] = ['llama']
+/** One family. What is absent is as in Llama. */
+export type Family = {
+  /** `general.architecture` of a GGUF file. */
+  name: string
+  /** `model_type`s of a config.json. */
+  types: readonly string[]
+  /** A GGUF file has Q and K for rotation of neighbours; all others rotate halves. */
+  interleaved?: true
+  /** Q, K and V must have biases; any family may. */
+  qkvBias?: true
+  headNorms?: true
+  postNorms?: true
+  activation?: 'gelu'
+  /** The embedding is multiplied by `√hidden`. */
+  scaledEmbedding?: true
+  /** The norms' weights of a safetensors file lack 1. */
+  normsLackOne?: true
+  /** Q, K and V, and gate and up, are each one tensor in a file. */
+  fused?: true
+  /** Whether a window that a file names counts. */
+  windows?: true
+  /** Layer i sees everything where `(i + 1) % globalEvery` is 0; absent: no layer does. */
+  globalEvery?: number
+  /** Windowed layers rotate by this theta where the file says no other. */
+  windowTheta?: number
+  /** Caps of the attention's scores and of the logits where the file says no others. */
+  softcaps?: readonly [number, number]
+  /** Layers of the one size whose scores are scaled by `√(heads / hidden)`. */
+  widthScaledAt?: number
+}
 
-const unsupported = (file: string, what: string): MdiError =>
+const families: readonly Family[] = [
+  { name: 'llama', types: ['llama', 'mistral'], interleaved: true, windows: true },
+  { name: 'qwen2', types: ['qwen2'], qkvBias: true },
+  { name: 'qwen3', types: ['qwen3'], headNorms: true },
+  { name: 'phi3', types: ['phi3'], fused: true, windows: true },
+  {
+    name: 'gemma2',
+    types: ['gemma2'],
+    postNorms: true,
+    activation: 'gelu',
+    scaledEmbedding: true,
+    normsLackOne: true,
+    windows: true,
+    globalEvery: 2,
+    softcaps: [50, 30],
+    widthScaledAt: 46,
+  },
+  {
+    name: 'gemma3',
+    types: ['gemma3', 'gemma3_text'],
+    headNorms: true,
+    postNorms: true,
+    activation: 'gelu',
+    scaledEmbedding: true,
+    normsLackOne: true,
+    windows: true,
+    globalEvery: 6,
+    windowTheta: 10_000,
+    widthScaledAt: 62,
+  },
+]
+
+/** The error for what a sound file asks for and we do not have. */
+export const unsupported = (file: string, what: string): MdiError =>
   new MdiError('unsupported', `${file}: ${what}.`)
-
-/** Divisors that stand in the file as a tensor. */
-const factorTensor = async (source: ByteSource, gguf: GgufFile, dim: number) => {
-  const tensor = gguf.tensors.get('rope_freqs.weight')
-  if (!tensor) return undefined
-  const bad = () =>
-    new MdiError('bad-file', `${source.name} has RoPE factors that do not fit its heads.`)
-  if (tensor.type.form || tensor.rows !== 1 || tensor.columns !== dim / 2) throw bad()
-  const bytes = await source.read(tensor.offset, tensor.bytes)
-  const factors = Array.from(dequantize(tensor.type, bytes, tensor.columns))
-  if (!factors.every((f) => Number.isFinite(f) && f > 0)) throw bad()
-  return factors
-}
-
-/** Divisors that follow from the keys `rope.scaling.*`. */
-const factorKeys = (keys: Keys, theta: number, dim: number, context: number) => {
-  const type = keys.text('rope.scaling.type') ?? 'linear'
-  const legacy = keys.positive('rope.scale_linear', 1)
-  const factor = keys.positive('rope.scaling.factor', legacy)
-  if (type === 'none') return undefined
-  if (type === 'linear') return linearFactors(dim, factor)
-  if (type === 'llama3')
-    return llama3Factors(theta, dim, {
-      factor,
-      lowFrequency: keys.positive('rope.scaling.low_freq_factor', 1),
-      highFrequency: keys.positive('rope.scaling.high_freq_factor', 4),
-      context: keys.positive('rope.scaling.original_context_length', context),
-    })
-  throw unsupported(keys.file, `its RoPE scaling ${JSON.stringify(type)} is not supported`)
-}
-
-const ropeSpec = async (
-  source: ByteSource,
-  gguf: GgufFile,
-  keys: Keys,
-  { headDim, context }: { headDim: number; context: number },
-): Promise<RopeSpec> => {
-  const dim = keys.count('rope.dimension_count', headDim, headDim)
-  if (dim % 2 !== 0) throw new MdiError('bad-file', `${source.name} rotates ${dim} dimensions.`)
-  const theta = keys.positive('rope.freq_base', 10_000)
-  const factors = (await factorTensor(source, gguf, dim)) ?? factorKeys(keys, theta, dim, context)
-  return { theta, dim, interleaved: true, ...(factors && { factors }) }
-}
-
-const headShape = (keys: Keys, hidden: number) => {
-  const heads = keys.count('attention.head_count', limits.modelHidden)
-  const kvHeads = keys.count('attention.head_count_kv', heads, heads)
-  const headDim = keys.count('attention.key_length', limits.modelHidden, hidden / heads)
-  const valueDim = keys.count('attention.value_length', limits.modelHidden, headDim)
-  if (heads % kvHeads !== 0)
-    throw new MdiError(
-      'bad-file',
-      `${keys.file} has ${heads} query heads, which ${kvHeads} key heads cannot share.`,
-    )
-  if (valueDim !== headDim)
-    throw unsupported(keys.file, 'keys and values of different widths are not supported')
-  return { heads, kvHeads, headDim }
-}
-
-/**
- * A GGUF file's shapes and constants.
- * Errors: `unsupported` (architecture or feature, by its name), `bad-file` (keys are missing
- * or make no sense).
- */
-export const specFromGguf = async (source: ByteSource, gguf: GgufFile): Promise<ModelSpec> => {
-  const general = new Keys(source.name, '', (key) => gguf.metadata.get(key))
-  const family = general.text('general.architecture')
-  if (family === undefined)
-    throw new MdiError('bad-file', `${source.name} does not say "general.architecture".`)
-  if (!families.includes(family))
-    throw unsupported(
-      source.name,
-      `the architecture ${JSON.stringify(family)} is not supported; ${families.join(', ')} can be imported`,
-    )
-  const keys = new Keys(source.name, `${family}.`, (key) => gguf.metadata.get(key))
-  if (keys.number('expert_count', 0) > 0)
-    throw unsupported(source.name, 'a mixture of experts is not supported')
-  const layers = keys.count('block_count', limits.modelLayers)
-  const hidden = keys.count('embedding_length', limits.modelHidden)
-  const feedForward = keys.count('feed_forward_length', limits.modelFeedForward)
-  const context = keys.count('context_length', limits.modelContext)
-  const head = headShape(keys, hidden)
-  const embedding = gguf.tensors.get('token_embd.weight')
-  if (!embedding) throw missing(source.name, 'token_embd.weight')
-  return {
-    family,
-    layers,
-    hidden,
-    ...head,
-    feedForward,
-    vocab: vocabulary(source.name, gguf, embedding.rows),
-    context,
-    normEpsilon: keys.positive('attention.layer_norm_rms_epsilon'),
-    rope: await ropeSpec(source, gguf, keys, { headDim: head.headDim, context }),
-    tiedHead: !gguf.tensors.has('output.weight'),
-  }
-}
 
 /** The error for a tensor that should be there. */
 export const missing = (file: string, tensor: string): MdiError =>
   new MdiError('bad-file', `${file} lacks the tensor ${JSON.stringify(tensor)}.`)
 
-/** Some files have more rows in the embedding than tokens, never fewer. */
-const vocabulary = (file: string, gguf: GgufFile, rows: number): number => {
-  const tokens = gguf.metadata.get('tokenizer.ggml.tokens')
-  const count = Array.isArray(tokens) ? tokens.length : 0
-  if (rows < count || rows > limits.modelVocab)
-    throw new MdiError('bad-file', `${file} has ${count} tokens but ${rows} rows of embedding.`)
-  return rows
+/** The family of a GGUF file's architecture. @throws MdiError `unsupported`, by its name */
+export const familyByName = (file: string, name: string): Family => {
+  const family = families.find((f) => f.name === name)
+  if (family) return family
+  const known = families.map((f) => f.name).join(', ')
+  throw unsupported(
+    file,
+    `the architecture ${JSON.stringify(name)} is not supported; ${known} can be imported`,
+  )
+}
+
+/** The family of a config.json's model type. @throws MdiError `unsupported`, by its name */
+export const familyByType = (file: string, type: string): Family => {
+  const family = families.find((f) => f.types.includes(type))
+  if (family) return family
+  const known = families.flatMap((f) => f.types).join(', ')
+  throw unsupported(
+    file,
+    `the model type ${JSON.stringify(type)} is not supported; ${known} can be imported`,
+  )
+}
+
+/** What a file says of itself, whatever its format. */
+export type Facts = {
+  layers: number
+  hidden: number
+  heads: number
+  kvHeads: number
+  headDim: number
+  feedForward: number
+  vocab: number
+  context: number
+  normEpsilon: number
+  rope: RopeSpec
+  tiedHead: boolean
+  qkvBias: boolean
+  window?: { size: number; layers?: number[]; theta?: number }
+  /** The scores are scaled by one over its root. */
+  queryScalar?: number
+  attentionSoftcap?: number
+  logitSoftcap?: number
+}
+
+/** Heads and their width, checked. `names` are the file's names for the counts. */
+export const headShape = (
+  keys: Keys,
+  hidden: number,
+  names: { heads: string; kvHeads: string; headDim: string },
+): { heads: number; kvHeads: number; headDim: number } => {
+  const heads = keys.count(names.heads, limits.modelHidden)
+  const kvHeads = keys.count(names.kvHeads, heads, heads)
+  const headDim = keys.count(names.headDim, limits.modelHidden, hidden / heads)
+  if (heads % kvHeads !== 0)
+    throw new MdiError(
+      'bad-file',
+      `${keys.file} has ${heads} query heads, which ${kvHeads} key heads cannot share.`,
+    )
+  return { heads, kvHeads, headDim }
+}
+
+const windowOf = (family: Family, facts: Facts): Pick<ModelSpec, 'window'> => {
+  const { window, layers, context, rope } = facts
+  // A window as wide as the context is none.
+  if (!window || window.size >= context) return {}
+  const every = family.globalEvery
+  const which =
+    window.layers ??
+    Array.from({ length: layers }, (_, i) => i).filter((i) => !every || (i + 1) % every !== 0)
+  if (which.length === 0) return {}
+  const theta = window.theta ?? family.windowTheta
+  // Windowed layers are never stretched: they see no further than they did.
+  const own =
+    theta === undefined ? {} : { rope: { theta, dim: rope.dim, interleaved: rope.interleaved } }
+  return { window: { size: window.size, layers: which, ...own } }
+}
+
+/** The spec that a family makes of a file's facts. */
+export const specOf = (family: Family, facts: Facts): ModelSpec => {
+  const { layers, hidden, heads, kvHeads, headDim, feedForward, vocab, context } = facts
+  const { normEpsilon, rope, tiedHead, attentionSoftcap, logitSoftcap } = facts
+  const scalar = facts.queryScalar ?? (family.widthScaledAt === layers ? hidden / heads : headDim)
+  return {
+    family: family.name,
+    ...{ layers, hidden, heads, kvHeads, headDim, feedForward, vocab, context },
+    ...{ normEpsilon, rope, tiedHead },
+    ...(facts.qkvBias && { qkvBias: true }),
+    ...(family.headNorms && { headNorms: true }),
+    ...(family.postNorms && { postNorms: true }),
+    ...(family.activation && { activation: family.activation }),
+    ...(family.scaledEmbedding && { embeddingScale: Math.sqrt(hidden) }),
+    ...(scalar !== headDim && { attentionScale: 1 / Math.sqrt(scalar) }),
+    ...(attentionSoftcap !== undefined && { attentionSoftcap }),
+    ...(logitSoftcap !== undefined && { logitSoftcap }),
+    ...windowOf(family, facts),
+  }
 }

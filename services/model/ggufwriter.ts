@@ -12,6 +12,7 @@ export type TypedValue =
   | { type: 'string'; value: string }
   | { type: 'strings'; value: readonly string[] }
   | { type: 'i32s' | 'f32s'; value: readonly number[] }
+  | { type: 'bools'; value: readonly boolean[] }
 
 /** A tensor to be written; `data` is asked for once, in order, and gives all its bytes. */
 export type NewTensor = {
@@ -97,6 +98,10 @@ const writeValue = (out: Bytes, typed: TypedValue): void => {
     case 'f32s':
       array(typeIds.f32, typed.value.length)
       for (const n of typed.value) out.f32(n)
+      return
+    case 'bools':
+      array(typeIds.bool, typed.value.length)
+      for (const b of typed.value) out.u8(b ? 1 : 0)
       return
     default:
       out.u32(typeIds[typed.type])

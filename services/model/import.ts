@@ -1,23 +1,23 @@
-/** Imports a model file: everything about it is checked first, then its records are written. */
+/** Imports a model file or folder: everything about it is checked first, then its records are written. */
 import { createHash } from 'node:crypto'
 import { MdiError } from '../errors.ts'
-import { missing, specFromGguf } from './family.ts'
+import { specFromGguf } from './architecture.ts'
+import { familyOfConfig, specFromConfig } from './config.ts'
+import { missing } from './family.ts'
+import { type Folder, readJson, readShards } from './folder.ts'
+import { textSpecFromFolder } from './foldertext.ts'
 import { type GgufFile, type GgufMetadata, readGguf } from './gguf.ts'
-import { type ExpectedRecord, ggufName, modelRecords } from './layout.ts'
+import { locateGguf, locateSafetensors } from './names.ts'
+import { typeBytes } from './quants.ts'
 import type { ByteSource } from './source.ts'
-import type { ModelSpec, TextSpec } from './spec.ts'
-import {
-  type FoundTensor,
-  type RecordStore,
-  type WriteOptions,
-  type WriteReport,
-  writeModel,
-} from './writer.ts'
+import type { TextSpec } from './spec.ts'
+import { tensorFinder } from './tensors.ts'
+import { type RecordStore, type WriteOptions, type WriteReport, writeModel } from './writer.ts'
 
 export type ImportOptions = WriteOptions & {
   /** The name by which a person will call the model; from the file's name if absent. */
   name?: string
-  /** Reads tokenizer and chat template from the file's keys. */
+  /** Reads tokenizer and chat template from a GGUF file's keys. */
   textSpec(metadata: GgufMetadata): TextSpec
 }
 
@@ -34,55 +34,41 @@ export const modelName = (file: string): string =>
     .replace(/^[-.]+/, '')
     .slice(0, 100) || 'model'
 
+/** A file of tensors: what counts for its identity. */
+export type Sampled = {
+  source: ByteSource
+  /** Bytes before the tensors' data. */
+  header: number
+  tensors: Iterable<{ offset: number; bytes: number }>
+}
+
 /**
- * Tells a file's content from any other without reading all of it: its length, and the
- * SHA-256 of its header and of each tensor's first bytes, since two trainings of one
+ * Tells files' content from any other without reading all of it: their lengths, and the
+ * SHA-256 of their headers and of each tensor's first bytes, since two trainings of one
  * model have equal headers.
  */
-const identityOf = async (source: ByteSource, gguf: GgufFile): Promise<string> => {
+export const identityOf = async (files: readonly Sampled[]): Promise<string> => {
   const hash = createHash('sha256')
-  const header = Math.min(gguf.dataOffset, source.size)
-  for (let at = 0; at < header; at += HASH_STEP)
-    hash.update(await source.read(at, Math.min(HASH_STEP, header - at)))
-  for (const tensor of gguf.tensors.values())
-    hash.update(await source.read(tensor.offset, Math.min(SAMPLE, tensor.bytes)))
-  return `${source.size}-${hash.digest('hex')}`
-}
-
-const finder =
-  (source: ByteSource, gguf: GgufFile) =>
-  (record: ExpectedRecord, name: string): FoundTensor => {
-    const expected = record.tensors.find((t) => t.name === name)
-    const full = ggufName(record, name)
-    const found = gguf.tensors.get(full)
-    if (!found || !expected) throw missing(source.name, full)
-    if (found.rows !== expected.rows || found.columns !== expected.columns)
-      throw new MdiError(
-        'bad-file',
-        `${source.name}: the tensor ${JSON.stringify(full)} is ${found.rows} × ${found.columns}, but its keys make it ${expected.rows} × ${expected.columns}.`,
-      )
-    const { offset, type, rows, columns } = found
-    return { source, offset, type, rows, columns }
+  let size = 0
+  for (const { source, header, tensors } of files) {
+    size += source.size
+    hash.update(`${source.size}\n`)
+    const end = Math.min(header, source.size)
+    for (let at = 0; at < end; at += HASH_STEP)
+      hash.update(await source.read(at, Math.min(HASH_STEP, end - at)))
+    for (const tensor of tensors)
+      hash.update(await source.read(tensor.offset, Math.min(SAMPLE, tensor.bytes)))
   }
-
-/** Tensors that a file may hold beside the records'. */
-const idle = (name: string): boolean =>
-  name === 'rope_freqs.weight' ||
-  name.endsWith('.attn_rot_embd') ||
-  name.endsWith('.rope_freqs.weight')
-
-/** A tensor that nothing would compute with means a model that would speak nonsense. */
-const refuseUnknown = (source: ByteSource, gguf: GgufFile, spec: ModelSpec): void => {
-  const known = new Set(
-    modelRecords(spec).flatMap((record) => record.tensors.map((t) => ggufName(record, t.name))),
-  )
-  for (const name of gguf.tensors.keys())
-    if (!known.has(name) && !idle(name))
-      throw new MdiError(
-        'unsupported',
-        `${source.name}: the tensor ${JSON.stringify(name)} is not supported in a model of the family ${spec.family}.`,
-      )
+  return `${size}-${hash.digest('hex')}`
 }
+
+/** Tensors of rotary constants, which files may hold beside the records'. */
+const idle = (name: string): boolean =>
+  /(^|\.)(rope_freqs|rope_factors_(long|short))\.weight$/.test(name) ||
+  name.endsWith('.attn_rot_embd')
+
+const indexOf = (source: ByteSource, gguf: GgufFile) =>
+  new Map([...gguf.tensors].map(([name, tensor]) => [name, { ...tensor, source }]))
 
 /**
  * Imports a GGUF file into the store.
@@ -95,20 +81,77 @@ export const importGguf = async (
   options: ImportOptions,
 ): Promise<WriteReport> => {
   const gguf = await readGguf(source)
-  const spec = await specFromGguf(source, gguf)
-  const find = finder(source, gguf)
-  for (const record of modelRecords(spec)) for (const t of record.tensors) find(record, t.name)
-  refuseUnknown(source, gguf, spec)
-  return writeModel(
-    {
-      name: options.name ?? modelName(source.name),
-      spec,
-      text: options.textSpec(gguf.metadata),
-      source: { file: source.name, bytes: source.size },
-      identity: await identityOf(source, gguf),
-      find,
-    },
-    store,
-    options,
-  )
+  const { spec, family } = await specFromGguf(source, gguf)
+  const find = tensorFinder(source.name, indexOf(source, gguf), spec, family, {
+    locate: locateGguf(spec, family),
+    idle,
+    lackOne: false,
+  })
+  const work = {
+    name: options.name ?? modelName(source.name),
+    spec,
+    text: options.textSpec(gguf.metadata),
+    source: { file: source.name, bytes: source.size },
+    identity: await identityOf([
+      { source, header: gguf.dataOffset, tensors: gguf.tensors.values() },
+    ]),
+    find,
+  }
+  return writeModel(work, store, options)
+}
+
+/** Tensors that are not the text model's, or are constants. */
+const foreign = (name: string): boolean =>
+  /(^|\.)(vision_tower|vision_model|vision_embed_tokens|multi_modal_projector)\./.test(name) ||
+  name.endsWith('rotary_emb.inv_freq')
+
+const EMBEDDING = 'embed_tokens.weight'
+
+/**
+ * Imports a folder with config.json, a tokenizer and safetensors files.
+ * Errors: as `importGguf`.
+ */
+export const importSafetensors = async (
+  folder: Folder,
+  store: RecordStore,
+  options: ImportOptions,
+): Promise<WriteReport> => {
+  const config = await readJson(folder, 'config.json')
+  if (!config) throw new MdiError('bad-file', `${folder.name} has no config.json.`)
+  const { family, text } = familyOfConfig(folder.name, config)
+  const shards = await readShards(folder, foreign)
+  const index = new Map(shards.flatMap((shard) => [...shard.tensors]))
+  const embedding = [...index.keys()].find((name) => name.endsWith(EMBEDDING))
+  if (embedding === undefined) throw missing(folder.name, `model.${EMBEDDING}`)
+  const prefix = embedding.slice(0, -EMBEDDING.length)
+  const head = [...index.keys()].find((name) => name.endsWith('lm_head.weight')) ?? 'lm_head.weight'
+  const spec = specFromConfig(folder.name, family, text, {
+    vocab: index.get(embedding)?.rows ?? 0,
+    head: index.has(head),
+    qkvBias: index.has(`${prefix}layers.0.self_attn.q_proj.bias`),
+  })
+  const find = tensorFinder(folder.name, index, spec, family, {
+    locate: locateSafetensors(spec, family, prefix, head),
+    // A tied model's file may hold the embedding a second time.
+    idle: (name) => spec.tiedHead && name === head,
+    lackOne: family.normsLackOne ?? false,
+  })
+  const sampled = shards.map(({ source, header, tensors }) => ({
+    source,
+    header,
+    tensors: [...tensors.values()].map((t) => ({
+      offset: t.offset,
+      bytes: typeBytes(t.type, t.rows, t.columns),
+    })),
+  }))
+  const bytes = shards.reduce((sum, shard) => sum + shard.source.size, 0)
+  const work = {
+    name: options.name ?? modelName(folder.name),
+    spec,
+    text: await textSpecFromFolder(folder, text, spec.vocab, options.textSpec),
+    source: { file: folder.name, bytes },
+    identity: await identityOf(sampled),
+    find,
+  }
+  return writeModel(work, store, options)
 }

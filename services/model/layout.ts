@@ -21,19 +21,25 @@ const matrix = (name: string, rows: number, columns: number): ExpectedTensor => 
 
 /** The tensors of one layer. */
 export const layerTensors = (spec: ModelSpec): ExpectedTensor[] => {
-  const { hidden, feedForward } = spec
-  const queries = spec.heads * spec.headDim
-  const keys = spec.kvHeads * spec.headDim
+  const { hidden, feedForward, headDim } = spec
+  const queries = spec.heads * headDim
+  const keys = spec.kvHeads * headDim
   return [
     vector('attn_norm', hidden),
     matrix('attn_q', queries, hidden),
     matrix('attn_k', keys, hidden),
     matrix('attn_v', keys, hidden),
+    ...(spec.qkvBias
+      ? [vector('attn_q_bias', queries), vector('attn_k_bias', keys), vector('attn_v_bias', keys)]
+      : []),
+    ...(spec.headNorms ? [vector('attn_q_norm', headDim), vector('attn_k_norm', headDim)] : []),
     matrix('attn_output', hidden, queries),
+    ...(spec.postNorms ? [vector('post_attention_norm', hidden)] : []),
     vector('ffn_norm', hidden),
     matrix('ffn_gate', feedForward, hidden),
     matrix('ffn_up', feedForward, hidden),
     matrix('ffn_down', hidden, feedForward),
+    ...(spec.postNorms ? [vector('post_ffw_norm', hidden)] : []),
   ]
 }
 
@@ -54,7 +60,3 @@ export const modelRecords = (spec: ModelSpec): ExpectedRecord[] => [
     ],
   },
 ]
-
-/** How a GGUF file calls a record's tensor. */
-export const ggufName = (record: ExpectedRecord, tensor: string): string =>
-  record.kind === 'layer' ? `blk.${record.layer}.${tensor}.weight` : `${tensor}.weight`

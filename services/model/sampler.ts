@@ -7,6 +7,7 @@
  * whole vocabulary sorted.
  */
 import { MdiError } from '../errors.ts'
+import { limits } from '../limits.ts'
 import { uniform } from './philox.ts'
 
 /** How a token is chosen. */
@@ -47,14 +48,14 @@ type Range = { low: number; high: number; whole?: true; openLow?: true }
 
 const ranges: Record<keyof SamplingParameters, Range> = {
   temperature: { low: 0, high: 100 },
-  topK: { low: 0, high: 0x7fffffff, whole: true },
+  topK: { low: 0, high: limits.modelVocab, whole: true },
   topP: { low: 0, high: 1, openLow: true },
   minP: { low: 0, high: 1 },
   repetitionPenalty: { low: 0, high: 100, openLow: true },
   presencePenalty: { low: -100, high: 100 },
   frequencyPenalty: { low: -100, high: 100 },
-  penaltyWindow: { low: 0, high: 0x7fffffff, whole: true },
-  seed: { low: 0, high: Number.MAX_SAFE_INTEGER, whole: true },
+  penaltyWindow: { low: 0, high: limits.modelContext, whole: true },
+  seed: { low: 0, high: 0xffffffff, whole: true },
 }
 
 /**

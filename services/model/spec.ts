@@ -24,7 +24,46 @@ export type ModelSpec = {
   rope: RopeSpec
   /** Whether the head shares the embedding's matrix. */
   tiedHead: boolean
+  // What follows is absent where the family is plain Llama.
+  /** Q, K and V have biases: vectors `attn_q_bias`, `attn_k_bias`, `attn_v_bias`. */
+  qkvBias?: true
+  /** Each head of Q and K is RMS-normalized before RoPE: vectors `attn_q_norm`, `attn_k_norm`. */
+  headNorms?: true
+  /**
+   * What attention and feed-forward give is RMS-normalized before it is added to the
+   * residual stream: vectors `post_attention_norm`, `post_ffw_norm`.
+   */
+  postNorms?: true
+  /** The gate's activation: GELU in its tanh form; absent: SiLU. */
+  activation?: 'gelu'
+  /** The embedding's rows are multiplied by this. */
+  embeddingScale?: number
+  /** The attention's scores are multiplied by this; absent: `1 / √headDim`. */
+  attentionScale?: number
+  /** Scores s become `cap · tanh(s / cap)` before the softmax. */
+  attentionSoftcap?: number
+  /** The same for logits. */
+  logitSoftcap?: number
+  window?: WindowSpec
 }
+
+/** Layers that see only the last positions. */
+export type WindowSpec = {
+  /** Positions that a row attends to, its own included. */
+  size: number
+  /** Which layers, from 0, ascending. */
+  layers: number[]
+  /** Their rotation where it is another than the other layers'. */
+  rope?: RopeSpec
+}
+
+/** How many positions a layer's rows attend to, the own included; undefined: all. */
+export const layerWindow = (spec: ModelSpec, layer: number): number | undefined =>
+  spec.window?.layers.includes(layer) ? spec.window.size : undefined
+
+/** A layer's rotation. */
+export const layerRope = (spec: ModelSpec, layer: number): RopeSpec =>
+  (spec.window?.layers.includes(layer) && spec.window.rope) || spec.rope
 
 /** Rotary position embedding: `angle(position, i) = position · theta^(−2i/dim) / factors[i]`. */
 export type RopeSpec = {
@@ -35,6 +74,8 @@ export type RopeSpec = {
   interleaved: boolean
   /** Divisors of the frequencies, `dim / 2` of them (Llama 3's scaling); absent: all 1. */
   factors?: number[]
+  /** Cosines and sines are multiplied by this (LongRoPE); absent: 1. */
+  magnitude?: number
 }
 
 /** What a record holds. */

@@ -5,6 +5,7 @@
  */
 import { Tokenizer as Library } from '@huggingface/tokenizers'
 import { MdiError } from '../errors.ts'
+import { limits } from '../limits.ts'
 import type { TextSpec } from './spec.ts'
 import type { AddedToken, TokenizerJson } from './text.ts'
 
@@ -15,6 +16,8 @@ export type EncodeOptions = {
   parseControl?: boolean
   /** A character that is left out of plain text: it keeps a person's text from being control tokens. */
   marker?: string
+  /** More tokens than these are refused (`too-long`), soon after they are reached. */
+  atMost?: number
 }
 
 /** Whether a part of `tokenizer.json` is of that type, or a sequence with one. */
@@ -52,7 +55,9 @@ export class Tokenizer {
   readonly #controlIds = new Set<number>()
   readonly #userIds = new Set<number>()
   readonly #byteLevel: boolean
-  readonly #later: Library['pre_tokenizer']
+  readonly #cutting: Record<Place, Cutting>
+  /** Whether text may be encoded in slices: no token goes over the end of a word. */
+  readonly #sliced: boolean
   /** Whether text starts with a space of the tokenizer's own (SentencePiece). */
   readonly spacePrefix: boolean
   /** Token ids are below this. */
@@ -80,12 +85,17 @@ export class Tokenizer {
     this.spacePrefix =
       hasType(json.normalizer, 'Prepend') ||
       (hasType(json.pre_tokenizer, 'Metaspace') && metaspace(json)?.prepend_scheme !== 'never')
+    this.#sliced = !this.#texts.some((text) => /[A-Za-z][Ġ▁]/.test(text))
     const plain = this.#withoutControl(json)
     this.#library = build(plain, spec.tokenizerConfig)
-    this.#later =
-      metaspace(json)?.prepend_scheme === 'first'
-        ? build({ ...plain, ...neverPrefixed(json) }, {}).pre_tokenizer
-        : this.#library.pre_tokenizer
+    const bare = build(unprefixed(json), {})
+    const { normalizer, pre_tokenizer } = this.#library
+    const first = metaspace(json)?.prepend_scheme === 'first'
+    this.#cutting = {
+      start: { normalizer, pre_tokenizer },
+      section: { normalizer, pre_tokenizer: first ? bare.pre_tokenizer : pre_tokenizer },
+      slice: { normalizer: bare.normalizer, pre_tokenizer: bare.pre_tokenizer },
+    }
   }
 
   #withoutControl(json: TokenizerJson): TokenizerJson {
@@ -116,22 +126,27 @@ export class Tokenizer {
     const sections = options.parseControl ? this.#sections(text) : [text]
     for (const [index, section] of sections.entries()) {
       if (typeof section !== 'string') ids.push(section.id)
-      else this.#encodePlain(marker ? section.replaceAll(marker, '') : section, index === 0, ids)
+      else {
+        const plain = marker ? section.replaceAll(marker, '') : section
+        this.#encodePlain(plain, index === 0 ? 'start' : 'section', ids, options.atMost)
+      }
     }
     const { bosId, addBos } = this.#spec
     if (options.bos && addBos && bosId !== undefined && ids[0] !== bosId) ids.unshift(bosId)
+    if (ids.length > (options.atMost ?? ids.length)) throw tooLong(options.atMost)
     return ids
   }
 
-  #encodePlain(text: string, first: boolean, ids: number[]): void {
-    if (text === '') return
-    const usual = this.#library.pre_tokenizer
-    // A "first" space prefix belongs to the first section only.
-    if (!first) this.#library.pre_tokenizer = this.#later
-    const found = this.#library.encode(text, { add_special_tokens: false }).ids
-    this.#library.pre_tokenizer = usual
-    // Characters without any token have no id; there is nothing to put for them.
-    for (const id of found) if (typeof id === 'number') ids.push(id)
+  #encodePlain(text: string, place: Place, ids: number[], atMost?: number): void {
+    let here = place
+    for (const slice of this.#sliced ? slices(text) : [text]) {
+      Object.assign(this.#library, this.#cutting[here])
+      // Characters without any token have no id; there is nothing to put for them.
+      for (const id of this.#library.encode(slice, { add_special_tokens: false }).ids)
+        if (typeof id === 'number') ids.push(id)
+      if (atMost !== undefined && ids.length > atMost) throw tooLong(atMost)
+      here = 'slice'
+    }
   }
 
   /** Cuts a text at its control tokens, the longest at each place. */
@@ -209,12 +224,54 @@ const metaspace = (json: TokenizerJson): { prepend_scheme?: unknown } | undefine
     ? (json.pre_tokenizer as { prepend_scheme?: unknown })
     : undefined
 
-/** The same cutting without the space before the text, and no vocabulary. */
-const neverPrefixed = (json: TokenizerJson): Partial<TokenizerJson> => ({
-  added_tokens: [],
-  pre_tokenizer: { ...(json.pre_tokenizer as object), prepend_scheme: 'never' },
-  model: { type: 'BPE', vocab: {}, merges: [] },
-})
+/** Where a piece of text stands: at the start, after a control token, or within a text. */
+type Place = 'start' | 'section' | 'slice'
+/** What cuts a piece of text up; the first space depends on its place. */
+type Cutting = Pick<Library, 'normalizer' | 'pre_tokenizer'>
+
+const tooLong = (atMost: number | undefined): MdiError =>
+  new MdiError('too-long', `The text has more than ${atMost} tokens: shorten it.`)
+
+/**
+ * Cuts a long text where a word ends and the next one begins with a space, which no token
+ * goes over; so merging takes time in proportion to the text. A text without such places
+ * (no language has them) is cut anyway.
+ */
+const slices = function* (text: string): Generator<string> {
+  let at = 0
+  while (text.length - at > limits.encodeChars) {
+    let end = at + limits.encodeChars
+    const window = text.slice(at + limits.encodeChars / 2, end)
+    const last = /^.*[A-Za-z](?= [A-Za-z])/s.exec(window)
+    if (last) end = at + limits.encodeChars / 2 + last[0].length
+    else if (/[\ud800-\udbff]/.test(text.charAt(end - 1))) end -= 1
+    yield text.slice(at, end)
+    at = end
+  }
+  if (at < text.length) yield text.slice(at)
+}
+
+/** The same cutting without any space put before a text, and without a vocabulary. */
+const unprefixed = (json: TokenizerJson): TokenizerJson => {
+  const strip = (part: unknown): unknown => {
+    if (Array.isArray(part))
+      return part.filter((p: { type?: unknown } | null) => p?.type !== 'Prepend').map(strip)
+    if (typeof part !== 'object' || part === null) return part
+    const copy: Record<string, unknown> = {}
+    for (const [key, value] of Object.entries(part))
+      if (key === 'prepend_scheme') copy[key] = 'never'
+      else copy[key] = key === 'add_prefix_space' ? false : strip(value)
+    return copy
+  }
+  const prepends = (json.normalizer as { type?: unknown } | null)?.type === 'Prepend'
+  return {
+    ...json,
+    added_tokens: [],
+    normalizer: prepends ? null : strip(json.normalizer),
+    pre_tokenizer: strip(json.pre_tokenizer),
+    model: { type: 'BPE', vocab: {}, merges: [] },
+  }
+}
 
 const checked = (value: unknown): TokenizerJson => {
   const json = value as Partial<TokenizerJson> | null

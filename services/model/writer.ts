@@ -34,6 +34,8 @@ export type FoundTensor = {
   type: TensorType
   rows: number
   columns: number
+  /** Added to every value of a vector: norms that a file has without their 1. */
+  plus?: number
 }
 
 /** A model that is ready to be written: everything about it has been checked. */
@@ -90,8 +92,9 @@ const storedType = (found: FoundTensor, rounding: RoundedType | 'keep'): TensorT
 }
 
 const convert = (bytes: Uint8Array, count: number, plan: Planned, loss: Loss): Uint8Array => {
-  if (plan.stored === plan.type) return bytes
+  if (plan.stored === plan.type && !plan.plus) return bytes
   const values = dequantize(plan.type, bytes, count)
+  if (plan.plus) for (let i = 0; i < count; i++) values[i] = (values[i] as number) + plan.plus
   if (plan.stored === F32) return new Uint8Array(values.buffer)
   const rounded = plan.stored.name === 'Q4_1' ? roundToQ4_1 : roundToQ8_0
   const out = rounded(values, loss)

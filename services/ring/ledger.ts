@@ -25,9 +25,10 @@ export const KEPT_MS = 60_000
 export class Ledger {
   readonly #entries = new Map<string, Entry>()
 
-  /** Starts a request's page. @returns false where the id is in use */
+  /** Starts a request's page. @returns false where a request of this id runs */
   open(id: string, listener: Listener, now: number): boolean {
-    if (this.#entries.has(id)) return false
+    const known = this.#entries.get(id)
+    if (known && !known.end) return false
     this.#entries.set(id, { listener, tokens: [], since: now })
     return true
   }

@@ -2,15 +2,23 @@
  * A node's place in the ring: joins the pure stage or starter to the engine and the links.
  * Nothing is decided here; events go in, effects go out.
  */
+import { z } from 'zod'
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Clock, Engine, Job, Link, LinkEvent, Links, Random, Refusal } from '../ports.ts'
-import type { Assignment } from '../wire/control.ts'
-import type { Frame } from '../wire/frame.ts'
+import type { Assignment, LinkState } from '../wire/control.ts'
+import type { Frame, PlainDraft, VisitFrame } from '../wire/frame.ts'
 import { type Fault, faultSchema, type Hello } from '../wire/hello.ts'
 import { readJson, writeJson } from '../wire/json.ts'
-import { attachSchema, cancelSchema, type Open, openSchema } from '../wire/requests.ts'
+import {
+  attachSchema,
+  cancelSchema,
+  type Open,
+  openSchema,
+  requestIdSchema,
+} from '../wire/requests.ts'
 import { Ledger, type Listener } from './ledger.ts'
+import { Outlet } from './outlet.ts'
 import { Stage, type StageEffect, type StageEvent } from './stage.ts'
 import { Starter, type StarterEffect, type StarterEvent } from './starter.ts'
 
@@ -37,15 +45,11 @@ export type RingNodeOptions = {
   /** The ring has become whole or broken (told at the starter). */
   onRing?: (whole: boolean, reason: string | undefined) => void
   /** A link to a neighbour changed. */
-  onLink?: (state: NeighbourLink) => void
+  onLink?: (state: LinkState) => void
 }
 
-export type NeighbourLink = {
-  peer: string
-  direction: 'next' | 'previous'
-  up: boolean
-  reason?: string
-}
+/** The first bytes of a request that cannot be read may still say whose it is. */
+const idSchema = z.object({ id: requestIdSchema })
 
 type Running = { part: Part } & (
   | { kind: 'stage'; stage: Stage }
@@ -57,11 +61,13 @@ const TICK_MS = 250
 export class RingNode {
   readonly #options: RingNodeOptions
   readonly #ledger = new Ledger()
-  readonly #owners = new Map<number, Listener>()
+  readonly #owners = new Map<number, Outlet>()
   #running: Running | undefined
   #next: Link | undefined
   #previous: Link | undefined
   #stopTick: (() => void) | undefined
+  /** The link that is being made anew because it took no frame. */
+  #refusing: number | undefined
 
   constructor(options: RingNodeOptions) {
     this.#options = options
@@ -75,11 +81,12 @@ export class RingNode {
     const { links, id, random } = this.#options
     const { assignment, epoch, hidden, chunkRows, sequences } = part
     const { wire, previous, stages, context } = assignment
+    const next = assignment.next?.id ?? null
     links.setEpoch(epoch)
     if (assignment.starter) {
       const first = 1 + (random.uint32() >>> 1)
       const starter = new Starter(
-        { node: id, previous, epoch, wire, hidden, stages, chunkRows, sequences, context },
+        { node: id, next, previous, epoch, wire, hidden, stages, chunkRows, sequences, context },
         first,
       )
       this.#running = { part, kind: 'starter', starter }
@@ -90,6 +97,8 @@ export class RingNode {
     }
     if (assignment.next) links.keep(assignment.next, 'ring')
     this.#tick()
+    // A ring of one waits for no link.
+    this.#feedStarter({ kind: 'tick' })
   }
 
   /** Leaves the ring: requests that run here end with this reason. */
@@ -117,6 +126,12 @@ export class RingNode {
     return this.#running?.kind === 'starter'
       ? this.#running.starter.load
       : { running: 0, waiting: 0, visits: 0 }
+  }
+
+  /** Frames that this node holds; never above `limits.queueFrames`. */
+  get held(): number {
+    const running = this.#running
+    return (running?.kind === 'starter' ? running.starter : running?.stage)?.held ?? 0
   }
 
   /** Opens a request; everything about it is told to the listener. */
@@ -179,17 +194,22 @@ export class RingNode {
   #neighbour(event: Exclude<LinkEvent, { kind: 'unreachable' }>, link: Link): void {
     const direction = link.dialed ? 'next' : 'previous'
     if (event.kind === 'frame') {
-      if (!link.dialed && link.key === this.#previous?.key) this.#frame(event.frame)
+      if (!link.dialed && link.key === this.#previous?.key) this.#frame(event.frame, link.peer)
       return
     }
     if (event.kind === 'up') {
+      // Greeted under a plan that has changed since.
+      if (!this.#isNeighbour(link)) return
+      // What was on its way on an older link may be lost, whether or not its end is told.
+      if (link.dialed ? this.#next : this.#previous)
+        this.#feed({ kind: direction, up: false, reason: 'it made a new connection' })
       if (link.dialed) this.#next = link
       else this.#previous = link
       this.#feed({ kind: direction, up: true })
       this.#tellLink(link.peer, direction, true)
       return
     }
-    // A link that another has replaced meanwhile is no loss.
+    // One that another has replaced was told as lost then.
     const current = link.dialed ? this.#next : this.#previous
     if (current?.key !== link.key) return
     if (link.dialed) this.#next = undefined
@@ -198,49 +218,57 @@ export class RingNode {
     this.#tellLink(link.peer, direction, false, event.reason)
   }
 
+  #isNeighbour(link: Link): boolean {
+    const assignment = this.#running?.part.assignment
+    const peer = link.dialed ? assignment?.next?.id : assignment?.previous
+    return peer === link.peer
+  }
+
   #tellLink(peer: string, direction: 'next' | 'previous', up: boolean, reason?: string): void {
     this.#options.onLink?.({ peer, direction, up, ...(reason !== undefined && { reason }) })
   }
 
-  #frame(frame: Frame): void {
+  #frame(frame: Frame, from: string): void {
     if (frame.kind === 'visit') this.#feed({ kind: 'visit', frame })
-    else if (frame.kind === 'fault') {
-      const fault = readJson(frame.body, faultSchema, 'a fault')
-      this.#feed({ kind: 'fault', fault })
-    }
+    else if (frame.kind === 'fault' && frame.epoch === this.#running?.part.epoch)
+      this.#feed({ kind: 'fault', fault: readFault(frame.body, from) })
   }
 
   #owner(event: Exclude<LinkEvent, { kind: 'unreachable' }>, link: Link): void {
+    const { links, clock } = this.#options
     if (event.kind === 'up') {
-      this.#owners.set(link.key, this.#remoteListener(link))
+      const epoch = () => this.#running?.part.epoch ?? 0
+      this.#owners.set(link.key, new Outlet(links, link, clock, epoch))
       return
     }
-    const listener = this.#owners.get(link.key)
-    if (!listener) return
+    const outlet = this.#owners.get(link.key)
+    if (!outlet) return
     if (event.kind === 'down') {
       this.#owners.delete(link.key)
-      this.#ledger.detach(listener, this.#options.clock.now())
+      outlet.close()
+      this.#ledger.detach(outlet, clock.now())
       return
     }
-    const { frame } = event
-    if (frame.kind === 'open') this.open(readJson(frame.body, openSchema, 'a request'), listener)
-    else if (frame.kind === 'cancel') this.cancel(readJson(frame.body, cancelSchema, 'a cancel').id)
-    else if (frame.kind === 'attach') {
-      const { id, fromStep } = readJson(frame.body, attachSchema, 'an attach')
-      if (!this.#ledger.attach(id, fromStep, listener)) {
-        const error = { code: 'not-found', message: `Request ${id} is not known any more.` }
-        listener.end({ id, reason: 'error', error })
-      }
+    try {
+      this.#asked(event.frame, outlet)
+    } catch (error) {
+      if (!(error instanceof MdiError)) throw error
+      const id = idOf(event.frame.body)
+      if (id !== undefined) outlet.end({ id, reason: 'error', error: error.toJSON() })
     }
   }
 
-  #remoteListener(link: Link): Listener {
-    const { links } = this.#options
-    const send = (kind: 'token' | 'end', value: unknown) => {
-      const epoch = this.#running?.part.epoch ?? 0
-      links.send(link, { kind, epoch, number: 0, body: writeJson(value) })
+  /** What an owner asks for. @throws MdiError when it has a wrong form */
+  #asked(frame: Frame, outlet: Outlet): void {
+    if (frame.kind === 'open') this.open(readJson(frame.body, openSchema, 'a request'), outlet)
+    else if (frame.kind === 'cancel') this.cancel(readJson(frame.body, cancelSchema, 'a cancel').id)
+    else if (frame.kind === 'attach') {
+      const { id, fromStep } = readJson(frame.body, attachSchema, 'an attach')
+      if (!this.#ledger.attach(id, fromStep, outlet)) {
+        const error = { code: 'not-found', message: `Request ${id} is not known any more.` }
+        outlet.end({ id, reason: 'error', error })
+      }
     }
-    return { token: (token) => send('token', token), end: (end) => send('end', end) }
   }
 
   /** An event that both kinds of part know. */
@@ -260,34 +288,35 @@ export class RingNode {
     for (const effect of effects) {
       if (effect.kind === 'compute') this.#compute(effect.job, effect.work)
       else if (effect.kind === 'fault') this.#sendFault(effect.fault)
-      else this.#send(effect)
+      else this.#send(effect.frame)
     }
   }
 
   #doStarter(effect: StarterEffect, running: Running): void {
     if (effect.kind === 'compute') this.#compute(effect.job, effect.work)
-    else if (effect.kind === 'send') this.#send(effect)
+    else if (effect.kind === 'send') this.#send(effect.frame)
     else if (effect.kind === 'token') this.#ledger.token(effect.token)
     else if (effect.kind === 'end') this.#ledger.end(effect.end, this.#options.clock.now())
     else if (this.#running === running) this.#options.onRing?.(effect.whole, effect.reason)
   }
 
-  #send(effect: Extract<StageEffect, { kind: 'send' }>): void {
+  #send(frame: VisitFrame | PlainDraft): void {
     const link = this.#next
-    if (link && this.#options.links.send(link, effect.frame)) return
-    // Frames in flight are fewer than any queue holds: only a link that just broke refuses.
-    if (link) this.#feed({ kind: 'next', up: false, reason: 'its queue is full' })
+    if (!link || this.#options.links.send(link, frame)) return
+    // Frames in flight are fewer than any queue holds, so it has just broken, or it takes
+    // nothing any more: it is made anew, and its end is told in any case.
+    const next = this.#running?.part.assignment.next
+    if (!next || this.#refusing === link.key) return
+    this.#refusing = link.key
+    this.#options.links.drop(next.id, 'ring')
+    this.#options.links.keep(next, 'ring')
   }
 
   #sendFault(fault: Fault): void {
     const epoch = this.#running?.part.epoch
-    if (this.#next && epoch !== undefined)
-      this.#options.links.send(this.#next, {
-        kind: 'fault',
-        epoch,
-        number: 0,
-        body: writeJson(fault),
-      })
+    if (epoch === undefined) return
+    const body = writeJson({ node: fault.node, reason: fault.reason.slice(0, 500) })
+    this.#send({ kind: 'fault', epoch, number: 0, body })
   }
 
   #compute(job: number, work: Job): void {
@@ -301,6 +330,24 @@ export class RingNode {
         if (this.#running === running) this.#feed({ kind: 'failed', job, error })
       },
     )
+  }
+}
+
+const readFault = (body: Uint8Array, from: string): Fault => {
+  try {
+    return readJson(body, faultSchema, 'a fault')
+  } catch (error) {
+    if (!(error instanceof MdiError)) throw error
+    return { node: from, reason: error.message }
+  }
+}
+
+const idOf = (body: Uint8Array): string | undefined => {
+  try {
+    return readJson(body, idSchema, 'a request').id
+  } catch (error) {
+    if (error instanceof MdiError) return undefined
+    throw error
   }
 }
 

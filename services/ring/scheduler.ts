@@ -4,7 +4,8 @@
  *
  * Sequences that decode are spread over as many lanes as the ring has stages; all ready
  * sequences of a lane go in one visit, so N lanes keep N stages busy and the weights are
- * read once for a lane. Prompts go in chunks between the lanes' visits; chunks of one prompt
+ * read once for a lane. Prompts go in chunks between the lanes' visits, one chunk in each
+ * round of the lanes, so that neither waits for the other's end; chunks of one prompt
  * follow each other through the stages without waiting. With one stage it is the same code.
  */
 import { limits } from '../limits.ts'
@@ -52,6 +53,8 @@ export class Scheduler {
   #nextSequence = 1
   #nextVisit: number
   #turn = 0
+  /** Lanes' visits since the last chunk of a prompt. */
+  #decodesSinceChunk = 0
 
   /** @param firstVisit ordinal of its first visit; they grow without gaps */
   constructor(options: SchedulerOptions, firstVisit = 1) {
@@ -108,10 +111,16 @@ export class Scheduler {
   next(): Visit | undefined {
     if (this.#inFlight.size >= limits.framesInFlight) return undefined
     const opening = this.#admit()
-    const decode = this.#decodeVisit()
-    if (decode) return this.#launch(decode.members, decode.lane, opening)
     const chunk = this.#chunkSequence()
-    if (chunk) return this.#launch([chunk], undefined, opening)
+    const decode = chunk && this.#chunkIsDue ? undefined : this.#decodeVisit()
+    if (decode) {
+      this.#decodesSinceChunk += 1
+      return this.#launch(decode.members, decode.lane, opening)
+    }
+    if (chunk) {
+      this.#decodesSinceChunk = 0
+      return this.#launch([chunk], undefined, opening)
+    }
     if (opening.length > 0 || this.#closing.length > 0) return this.#launch([], undefined, opening)
     return undefined
   }
@@ -177,6 +186,12 @@ export class Scheduler {
     return opening
   }
 
+  /** Whether every lane that decodes has had its turn since the last chunk. */
+  get #chunkIsDue(): boolean {
+    const lanes = new Set(this.#running.filter((s) => s.generated > 0).map((s) => s.lane))
+    return this.#decodesSinceChunk >= lanes.size
+  }
+
   #inLane(lane: number): number {
     return this.#running.filter((s) => s.lane === lane).length
   }
@@ -228,7 +243,10 @@ export class Scheduler {
     const chunks = [...this.#inFlight.values()].filter((f) => f.lane === undefined).length
     const decoding = this.#running.some((s) => s.generated > 0)
     const most = decoding ? Math.max(1, this.#options.stages >> 1) : this.#options.stages
-    if (chunks >= most) return undefined
+    // Visits of very different lengths leave gaps in the stages unless some more are on the
+    // way than there are stages.
+    const enough = 1.5 * this.#options.stages
+    if (chunks >= most && this.#inFlight.size > enough) return undefined
     return this.#running
       .filter((s) => s.prefilling)
       .reduce<Sequence | undefined>(

@@ -35,12 +35,6 @@ export type StageEffect =
   | { kind: 'send'; frame: VisitFrame }
   | { kind: 'fault'; fault: Fault }
 
-/**
- * A starter numbers its visits without gaps from a random beginning. A reset whose number
- * is this little behind the last seen is an old one; any other is a new starter's.
- */
-const STALE_VISITS = 1_000_000
-
 /** Whether a visit closes every sequence: whatever is older is stale. */
 export const isReset = (frame: Pick<VisitFrame, 'operations'>): boolean =>
   frame.operations.some((o) => o.kind === 'reset')
@@ -88,15 +82,17 @@ export class Stage {
     const { node, epoch, hidden } = this.#options
     if (frame.epoch !== epoch) return []
     const ahead = frame.number - this.#lastNumber
-    if (isReset(frame)) {
-      if (ahead <= 0 && ahead > -STALE_VISITS) return []
-      this.#drop()
-    } else if (ahead <= 0) return []
+    const rows = frame.segments.reduce((sum, s) => sum + s.rows, 0)
+    // Links keep their order, so a reset is the newest that there is, whatever its number:
+    // it may be repeated, and another starter begins anywhere.
+    if (isReset(frame)) this.#drop()
+    else if (ahead <= 0) return []
     // Visits are numbered without gaps: one that is missing would be waited for in vain.
     else if (ahead > 1) return this.#fault(node, `visit ${this.#lastNumber + 1} never came`)
-    else if (frame.rows > 0 && frame.hidden !== hidden)
-      return this.#fault(node, `it got rows of ${frame.hidden} where the model has ${hidden}`)
-    else if (this.held >= limits.queueFrames) return this.#fault(node, 'its queue is full')
+    else if (frame.rows !== rows || (rows > 0 && frame.hidden !== hidden)) {
+      const reason = `it got ${frame.rows} rows of ${frame.hidden}, not ${rows} of ${hidden}`
+      return this.#fault(node, reason)
+    } else if (this.held >= limits.queueFrames) return this.#fault(node, 'its queue is full')
     this.#lastNumber = frame.number
     this.#queue.push(frame)
     return this.#proceed()

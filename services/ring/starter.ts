@@ -5,7 +5,7 @@
  * ring that was broken is whole again with no one's help, and nothing of before is left.
  */
 
-import type { MdiError } from '../errors.ts'
+import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Job, JobOutput } from '../ports.ts'
 import { packActivations, unpackActivations } from '../wire/codec.ts'
@@ -16,7 +16,8 @@ import { Scheduler, type SchedulerOptions, type Visit } from './scheduler.ts'
 
 export type StarterOptions = SchedulerOptions & {
   node: string
-  /** The ring's last stage; null in a ring of one. */
+  /** The ring's second and last stage; null in a ring of one. */
+  next: string | null
   previous: string | null
   epoch: number
   wire: WireType
@@ -44,21 +45,32 @@ export type StarterEffect =
   /** The ring has become whole, or is broken and why. */
   | { kind: 'ring'; whole: boolean; reason?: string }
 
-type Computing = { job: number; visit: Visit; part: 'first' | 'head' }
-type Returned = { number: number; x: Float32Array }
+type Computing = {
+  job: number
+  visit: Visit
+  part: 'first' | 'head'
+  /** The ring broke meanwhile: what comes out is not wanted. */
+  stale: boolean
+}
+type Returned = { visit: Visit; x: Float32Array }
 
 /** A reset that has not come back within this time is sent again. */
 const RESET_AGAIN_MS = 1_000
+/** Faults that come in a row bring no more resets than this allows. */
+const RESET_LEAST_MS = 200
 
 export class Starter {
   readonly #options: StarterOptions
   readonly #scheduler: Scheduler
+  /** Visits that have not come back, in the order in which they were sent. */
   readonly #visits = new Map<number, Visit>()
   #returned: Returned[] = []
   #computing: Computing | undefined
   #links = { next: false, previous: false }
   #whole = false
-  #resetting: { number: number; at: number } | undefined
+  /** Number of the reset that is to come back. */
+  #resetting: number | undefined
+  #resetAt = Number.NEGATIVE_INFINITY
   #progressAt = 0
   #jobs = 0
 
@@ -71,6 +83,11 @@ export class Starter {
 
   get whole(): boolean {
     return this.#whole
+  }
+
+  /** Frames that are here; never above `limits.queueFrames`. */
+  get held(): number {
+    return this.#returned.length + (this.#computing ? 1 : 0)
   }
 
   get load(): Scheduler['load'] {
@@ -102,13 +119,33 @@ export class Starter {
 
   #open(request: Open, now: number): StarterEffect[] {
     if (!this.#whole) return [errorEnd(request.id, 'not-ready', 'The ring is not ready yet.')]
-    if (request.tokens.length > this.#options.context) {
-      const { length } = request.tokens
-      const sentence = `The prompt has ${length} tokens; the context holds ${this.#options.context}.`
-      return [errorEnd(request.id, 'too-long', sentence)]
-    }
+    const refused = this.#refusal(request)
+    if (refused) return [errorEnd(request.id, refused.code, refused.message)]
     this.#scheduler.open(request)
     return this.#proceed(now)
+  }
+
+  /** Why a request is not taken; what one asks for in vain must not end the others. */
+  #refusal({ tokens, score }: Open): MdiError | undefined {
+    const { context } = this.#options
+    const { length } = tokens
+    if (length > context)
+      return new MdiError(
+        'too-long',
+        `The prompt has ${length} tokens; the context holds ${context}.`,
+      )
+    const rows = length + (score?.length ?? 1) - 1
+    if (rows > context)
+      return new MdiError(
+        'too-long',
+        `The prompt and the steps to be scored have ${rows} tokens; the context holds ${context}.`,
+      )
+    if (this.load.waiting >= limits.waitingRequests)
+      return new MdiError(
+        'busy',
+        `${limits.waitingRequests} requests are waiting already; try again later.`,
+      )
+    return undefined
   }
 
   #cancel(id: string, now: number): StarterEffect[] {
@@ -122,13 +159,15 @@ export class Starter {
   ): StarterEffect[] {
     this.#links[event.kind] = event.up
     if (event.up) return this.#proceed(now)
-    const lost = event.kind === 'previous' ? this.#options.previous : 'next'
-    return this.#broken(lost ?? 'next', event.reason ?? 'the link was closed', now)
+    const lost = this.#options[event.kind] ?? this.#options.node
+    return this.#broken(lost, event.reason ?? 'the link was closed', now)
   }
 
   #tick(now: number): StarterEffect[] {
     if (this.#whole && this.load.visits > 0 && now - this.#progressAt > limits.visitMs) {
-      return this.#broken('The ring', `no visit came back for ${limits.visitMs / 1000} s`, now)
+      const { next, node } = this.#options
+      const reason = `no visit came back from behind it for ${limits.visitMs / 1000} s`
+      return this.#broken(next ?? node, reason, now)
     }
     return this.#proceed(now)
   }
@@ -139,6 +178,7 @@ export class Starter {
     this.#whole = false
     this.#resetting = undefined
     this.#visits.clear()
+    if (this.#computing) this.#computing.stale = true
     this.#returned = []
     const sentence = `Node ${node} was lost (${reason}); the request was ended.`
     const effects: StarterEffect[] = this.#scheduler
@@ -162,10 +202,14 @@ export class Starter {
     return [this.#compute(visit, 'first', this.#firstJob(visit))]
   }
 
+  // Repeated under the same number: whichever of them comes back counts, since a ring may be
+  // slower than the time after which it is repeated, and none of them is missed when lost.
   #reset(now: number): StarterEffect[] {
-    if (this.#resetting && now - this.#resetting.at < RESET_AGAIN_MS) return []
-    const number = this.#scheduler.takeNumber()
-    this.#resetting = { number, at: now }
+    const wait = this.#resetting === undefined ? RESET_LEAST_MS : RESET_AGAIN_MS
+    if (now - this.#resetAt < wait) return []
+    this.#resetAt = now
+    this.#resetting ??= this.#scheduler.takeNumber()
+    const number = this.#resetting
     const visit: Visit = {
       number,
       operations: [{ kind: 'reset', sequence: 0 }],
@@ -187,17 +231,14 @@ export class Starter {
     }
   }
 
-  #computeHead(returned: Returned): StarterEffect[] {
-    const visit = this.#visits.get(returned.number)
-    if (!visit) return []
-    const { x } = returned
+  #computeHead({ visit, x }: Returned): StarterEffect[] {
     const work: Job = { operations: [], segments: [], input: x, output: 'wanted', head: visit.head }
     return [this.#compute(visit, 'head', work)]
   }
 
   #compute(visit: Visit, part: 'first' | 'head', work: Job): StarterEffect {
     const job = ++this.#jobs
-    this.#computing = { job, visit, part }
+    this.#computing = { job, visit, part, stale: false }
     return { kind: 'compute', job, work }
   }
 
@@ -205,10 +246,9 @@ export class Starter {
     const computing = this.#computing
     if (computing?.job !== job) return []
     this.#computing = undefined
-    const { visit, part } = computing
+    const { visit, part, stale } = computing
     const effects: StarterEffect[] = []
-    const known = this.#visits.has(visit.number) || this.#resetting?.number === visit.number
-    if (known) {
+    if (!stale) {
       if (part === 'head' || this.#options.previous === null)
         effects.push(
           ...this.#complete(visit.number, 'results' in output ? output.results : [], now),
@@ -240,13 +280,21 @@ export class Starter {
   }
 
   #visit(frame: VisitFrame, now: number): StarterEffect[] {
-    if (frame.epoch !== this.#options.epoch) return []
-    if (this.#resetting?.number === frame.number) return this.#complete(frame.number, [], now)
+    const { epoch, hidden, previous, node } = this.#options
+    if (frame.epoch !== epoch) return []
+    if (frame.number === this.#resetting) return this.#complete(frame.number, [], now)
     const visit = this.#visits.get(frame.number)
-    if (!visit || frame.rows !== visit.head.length) return []
-    if (frame.rows === 0) return [...this.#complete(frame.number, [], now), ...this.#proceed(now)]
-    if (frame.hidden !== this.#options.hidden) return []
-    this.#returned.push({ number: frame.number, x: unpackActivations(frame) })
+    if (!visit) return []
+    const fault = (reason: string) => this.#broken(previous ?? node, reason, now)
+    const [due] = this.#visits.keys()
+    // Visits come back in their order: one that is missing would be waited for in vain.
+    if (due !== frame.number) return fault(`visit ${due} never came back from it`)
+    const wanted = visit.head.length
+    if (frame.rows !== wanted || (wanted > 0 && frame.hidden !== hidden))
+      return fault(`it sent ${frame.rows} rows of ${frame.hidden}, not ${wanted} of ${hidden}`)
+    this.#visits.delete(frame.number)
+    if (wanted === 0) return [...this.#complete(frame.number, [], now), ...this.#proceed(now)]
+    this.#returned.push({ visit, x: unpackActivations(frame) })
     return this.#proceed(now)
   }
 
@@ -257,7 +305,7 @@ export class Starter {
     now: number,
   ): StarterEffect[] {
     this.#progressAt = now
-    if (this.#resetting?.number === number) {
+    if (number === this.#resetting) {
       this.#resetting = undefined
       this.#whole = true
       return [{ kind: 'ring', whole: true }, ...this.#proceed(now)]

@@ -69,6 +69,8 @@ export const linkStateSchema = z.object({
   reason: sentenceSchema.optional(),
 })
 
+export type LinkState = z.infer<typeof linkStateSchema>
+
 const offline = z.object({ state: z.literal('offline') })
 
 /** `mdi/state/<node>`, online: what the node is and how it stands. */
@@ -93,6 +95,8 @@ export const onlineSchema = z.object({
   /** Layers in its store, by model name; as [first, end) ranges. */
   held: z.array(z.object({ manifest: hashSchema, ranges: z.array(z.tuple([layer, layer])) })),
   links: z.array(linkStateSchema).max(64),
+  /** At the starter: whether a visit goes all the way round, and if not, why. */
+  ring: z.object({ whole: z.boolean(), reason: sentenceSchema.optional() }).optional(),
 })
 export type Online = z.infer<typeof onlineSchema>
 

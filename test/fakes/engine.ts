@@ -5,14 +5,14 @@ import { join } from 'node:path'
 import { OrtEngine } from '../../services/io/ort/engine.ts'
 import type { RecordSource } from '../../services/io/ort/materialize.ts'
 import { importGguf } from '../../services/model/import.ts'
-import type { RandomOptions, RandomShape } from '../../services/model/random.ts'
 import { memorySource } from '../../services/model/source.ts'
 import type { Manifest } from '../../services/model/spec.ts'
+import type { RandomOptions, RandomShape } from '../../services/model/synthetic.ts'
 import { textSpecFromGguf } from '../../services/model/text.ts'
 import type { WriteOptions } from '../../services/model/writer.ts'
 import type { Arithmetic, Engine, KvOperation, Segment } from '../../services/ports.ts'
 import { randomModel } from './model.ts'
-import { MemoryStore } from './store.ts'
+import { MemoryRecords } from './records.ts'
 
 /** Small, and wide enough for blocks of 256. */
 export const engineShape: Partial<RandomShape> = {
@@ -35,7 +35,7 @@ export const testModel = async (
   rounding: WriteOptions['rounding'] = 'keep',
 ): Promise<TestModel> => {
   const file = await randomModel({ ...engineShape, ...shape }, options)
-  const store = new MemoryStore()
+  const store = new MemoryRecords()
   const { manifest } = await importGguf(memorySource(file), store, {
     textSpec: textSpecFromGguf,
     ...(rounding !== undefined && { rounding }),

@@ -1,59 +1,113 @@
-import { createHash } from 'node:crypto'
-import { type RecordTensor, readRecordHeader } from '../../services/model/record.ts'
+/** A store in memory, for tests of what uses one. */
+import { MdiError } from '../../services/errors.ts'
+import { limits } from '../../services/limits.ts'
+import { sha256Of } from '../../services/model/manifest.ts'
 import type { Manifest } from '../../services/model/spec.ts'
-import type { RecordStore } from '../../services/model/writer.ts'
+import type { PartialRecord, RecordWriter, Store } from '../../services/ports.ts'
 
-/** The part of the store that an import uses, in memory. */
-export class MemoryStore implements RecordStore {
-  readonly records = new Map<string, Uint8Array>()
+type Entry = { bytes: number; chunks: Map<number, Uint8Array>; sealed: boolean }
+
+export class MemoryStore implements Store {
+  readonly entries = new Map<string, Entry>()
   readonly models = new Map<string, Manifest>()
   readonly config = new Map<string, string>()
-  /** Lengths of the writes, to see that an import streams. */
-  readonly writes: number[] = []
-  /** Writes that succeed before one fails, as on a full disk or at a kill. */
-  allowed = Number.POSITIVE_INFINITY
-  aborted = 0
+  /** Ordinals of the chunks that were put, in order. */
+  readonly puts: { sha256: string; index: number }[] = []
+  /** Called before a chunk is put; may throw what a real store would. */
+  beforePut: (index: number) => void | Promise<void> = () => {}
+  /** Called before a chunk is given out. */
+  beforeGet: (index: number) => void | Promise<void> = () => {}
 
-  async createRecord() {
+  /** Puts a whole sealed record there. @returns its address */
+  add(data: Uint8Array): string {
+    const sha256 = sha256Of(data)
+    const chunks = new Map<number, Uint8Array>()
+    for (let i = 0; i * limits.chunkBytes < data.length; i++)
+      chunks.set(i, data.slice(i * limits.chunkBytes, (i + 1) * limits.chunkBytes))
+    this.entries.set(sha256, { bytes: data.length, chunks, sealed: true })
+    return sha256
+  }
+
+  /** All bytes of a record. */
+  whole(sha256: string): Uint8Array {
+    const { chunks } = this.#entry(sha256)
+    return Buffer.concat([...chunks].sort(([a], [b]) => a - b).map(([, data]) => data))
+  }
+
+  #entry(sha256: string): Entry {
+    const entry = this.entries.get(sha256)
+    if (!entry) throw new MdiError('not-found', `There is no record ${sha256.slice(0, 12)}.`)
+    return entry
+  }
+
+  async createRecord(): Promise<RecordWriter> {
     const parts: Uint8Array[] = []
     return {
-      write: async (bytes: Uint8Array) => {
-        if (this.allowed-- <= 0) throw new Error('no more')
-        this.writes.push(bytes.length)
-        parts.push(bytes.slice())
-      },
+      write: async (bytes) => void parts.push(bytes.slice()),
       finish: async () => {
-        const whole = new Uint8Array(Buffer.concat(parts))
-        const sha256 = createHash('sha256').update(whole).digest('hex')
-        this.records.set(sha256, whole)
-        return { sha256, bytes: whole.length }
+        const data = Buffer.concat(parts)
+        return { sha256: this.add(data), bytes: data.length }
       },
-      abort: async () => {
-        this.aborted++
-      },
+      abort: async () => void parts.splice(0),
     }
   }
 
-  async hasRecords(sha256: readonly string[]) {
-    return new Set(sha256.filter((hash) => this.records.has(hash)))
+  async openRecord(sha256: string, bytes: number): Promise<PartialRecord> {
+    const entry = this.entries.get(sha256) ?? { bytes, chunks: new Map(), sealed: false }
+    this.entries.set(sha256, entry)
+    return { sha256, bytes, have: [...entry.chunks.keys()] }
   }
 
-  async putModel(manifest: Manifest) {
-    this.models.set(manifest.name, structuredClone(manifest))
+  async putChunk(sha256: string, index: number, data: Uint8Array, chunk: string): Promise<void> {
+    await this.beforePut(index)
+    if (sha256Of(data) !== chunk)
+      throw new MdiError('bad-file', `Chunk ${index} of a record is damaged.`)
+    this.puts.push({ sha256, index })
+    this.#entry(sha256).chunks.set(index, data.slice())
   }
 
-  async getConfig(key: string) {
+  async sealRecord(sha256: string): Promise<void> {
+    const entry = this.#entry(sha256)
+    if (sha256Of(this.whole(sha256)) !== sha256) {
+      this.entries.delete(sha256)
+      throw new MdiError('bad-file', `Record ${sha256.slice(0, 12)} is damaged.`)
+    }
+    entry.sealed = true
+  }
+
+  async getChunk(sha256: string, index: number): Promise<{ data: Uint8Array; sha256: string }> {
+    await this.beforeGet(index)
+    const data = this.#entry(sha256).chunks.get(index)
+    if (!data) throw new MdiError('not-found', `The record has no chunk ${index}.`)
+    return { data, sha256: sha256Of(data) }
+  }
+
+  async readRecord(sha256: string, offset: number, length: number): Promise<Uint8Array> {
+    return this.whole(sha256).slice(offset, offset + length)
+  }
+
+  async hasRecords(sha256: readonly string[]): Promise<Set<string>> {
+    return new Set(sha256.filter((s) => this.entries.get(s)?.sealed))
+  }
+
+  async putModel(manifest: Manifest): Promise<void> {
+    this.models.set(manifest.name, manifest)
+  }
+  async getModel(name: string): Promise<Manifest | undefined> {
+    return this.models.get(name)
+  }
+  async listModels(): Promise<Manifest[]> {
+    return [...this.models.values()]
+  }
+  async removeModel(name: string): Promise<number> {
+    this.models.delete(name)
+    return 0
+  }
+  async getConfig(key: string): Promise<string | undefined> {
     return this.config.get(key)
   }
-
-  async setConfig(key: string, value: string) {
+  async setConfig(key: string, value: string): Promise<void> {
     this.config.set(key, value)
   }
-
-  /** A record's bytes and its tensors. */
-  record(sha256: string): { bytes: Uint8Array; tensors: RecordTensor[] } {
-    const bytes = this.records.get(sha256)
-    if (!bytes) throw new Error('no such record')
-    return { bytes, tensors: readRecordHeader(bytes, bytes.length) }
-  }
+  async close(): Promise<void> {}
 }

@@ -104,6 +104,18 @@ test('a kept link comes up at both ends and carries visits in order', async (t) 
     assert.deepEqual(Buffer.from(f.body), Buffer.from(visitOf(f.number, 1 + f.number * 500).body))
 })
 
+test('a ring link carries faults too', async (t) => {
+  const a = await node(t, 'a')
+  const b = await node(t, 'b')
+  a.links.keep(peerOf(b), 'ring')
+  const link = await up(a)
+  const body = writeJson({ node: 'c', reason: 'it closed the connection' })
+  a.links.send(link, { kind: 'fault', epoch: 1, number: 0, body })
+  const event = await b.events.next((e) => e.kind === 'frame' || e.kind === 'down')
+  assert.ok(event.kind === 'frame' && event.frame.kind === 'fault')
+  assert.deepEqual(Buffer.from(event.frame.body), Buffer.from(body))
+})
+
 test('two nodes are each other’s next: two links, told apart by who dialed', async (t) => {
   const a = await node(t, 'a')
   const b = await node(t, 'b')
@@ -241,6 +253,8 @@ test('a flood of silent strangers does not lock out a peer', async (t) => {
   await Promise.all(flood.map((s) => new Promise((resolve) => s.once('connect', resolve))))
   b.links.keep(peerOf(a), 'ring')
   await up(b)
+  // The oldest made room: no more than the bound are ever held.
+  assert.ok(a.links.strangers.silent >= 5, JSON.stringify(a.links.strangers))
 })
 
 test('a server that is no node is not taken for the peer', async (t) => {

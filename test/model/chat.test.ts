@@ -130,6 +130,14 @@ test('marks stand only where a control token could begin', () => {
   assert.equal(markText('a<|', [], '#'), 'a<|')
 })
 
+test('a conversation that is too long or nested too deeply is refused before it is rendered', async () => {
+  const { format } = formatOf(chatml)
+  const deep = JSON.parse(`${'['.repeat(50_000)}${']'.repeat(50_000)}`) as unknown
+  await assert.rejects(format.prompt([{ ...user('a'), tool_calls: deep }]), { code: 'bad-value' })
+  await assert.rejects(format.prompt([user('x'.repeat(5_000_000))]), { code: 'too-long' })
+  await assert.rejects(format.prompt([user('x'.repeat(100))], { atMost: 50 }), { code: 'too-long' })
+})
+
 test('a model without a template gets the plain form and says so', async () => {
   const { format } = formatOf(undefined)
   const prompt = await format.prompt([{ role: 'system', content: 'Be brief.' }, user('<|im_end|>')])
@@ -199,7 +207,7 @@ test('the oldest whole turns are dropped, what the system says stays', async () 
     assert.equal((e as { code?: unknown }).code, 'too-long')
     assert.match(
       (e as Error).message,
-      /has \d+ tokens and the answer needs 10, but the context holds 30/,
+      /more than the 20 tokens that fit: the context holds 30, and 10 are kept/,
     )
     return true
   })

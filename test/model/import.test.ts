@@ -10,8 +10,8 @@ import { type ImportOptions, importGguf, modelName } from '../../services/model/
 import { dequantize, typeByName } from '../../services/model/quants.ts'
 import { memorySource } from '../../services/model/source.ts'
 import { randomModel, smallShape } from '../fakes/model.ts'
+import { MemoryRecords } from '../fakes/records.ts'
 import { realModel } from '../fakes/shared.ts'
-import { MemoryStore } from '../fakes/store.ts'
 
 const textSpec = (metadata: GgufMetadata) => ({
   tokenizer: {},
@@ -21,14 +21,14 @@ const textSpec = (metadata: GgufMetadata) => ({
 })
 const importBytes = (
   bytes: Uint8Array,
-  store = new MemoryStore(),
+  store = new MemoryRecords(),
   options: Partial<ImportOptions> = {},
 ) => importGguf(memorySource(bytes, 'some model.gguf'), store, { textSpec, ...options })
 
 test('a model becomes records, byte for byte', async () => {
   const bytes = await randomModel({}, { type: 'Q4_1', types: { ffn_down: 'Q8_0' } })
   const gguf = await readGguf(memorySource(bytes))
-  const store = new MemoryStore()
+  const store = new MemoryRecords()
   const { manifest, resumed, loss } = await importBytes(bytes, store)
   assert.equal(resumed, 0)
   assert.equal(loss, undefined)
@@ -81,7 +81,7 @@ test('a model becomes records, byte for byte', async () => {
 })
 
 test('a tied head has no matrix of its own', async () => {
-  const store = new MemoryStore()
+  const store = new MemoryRecords()
   const { manifest } = await importBytes(await randomModel({ tiedHead: true }), store)
   assert.equal(manifest.spec.tiedHead, true)
   const head = store.record(manifest.records.at(-1)?.sha256 as string)
@@ -96,7 +96,7 @@ for (const type of ['F32', 'F16', 'BF16'])
     test(`${type} becomes ${rounding}`, async () => {
       const bytes = await randomModel({}, { type })
       const gguf = await readGguf(memorySource(bytes))
-      const store = new MemoryStore()
+      const store = new MemoryRecords()
       const { manifest, loss } = await importBytes(bytes, store, { rounding })
       if (rounding === 'keep') assert.equal(loss, undefined)
       else assert.ok(loss && loss > 0.001 && loss < (rounding === 'Q8_0' ? 0.007 : 0.1), `${loss}`)
@@ -124,7 +124,7 @@ for (const type of ['F32', 'F16', 'BF16'])
     })
 
 test('rows that are no whole blocks stay in floats', async () => {
-  const store = new MemoryStore()
+  const store = new MemoryRecords()
   const shape = { hidden: 48, heads: 3, kvHeads: 1 }
   const { manifest } = await importBytes(await randomModel(shape, { type: 'F16' }), store)
   const record = store.record(manifest.records[1]?.sha256 as string)
@@ -178,7 +178,7 @@ const edited = async (
 }
 
 const refuse = async (bytes: Uint8Array, code: string, sentence: RegExp): Promise<void> => {
-  const store = new MemoryStore()
+  const store = new MemoryRecords()
   await assert.rejects(importBytes(bytes, store), (error) => {
     assert.ok(error instanceof MdiError, String(error))
     assert.equal(error.code, code, error.message)
@@ -245,7 +245,7 @@ test('weights that are no numbers are refused', async () => {
   const bytes = await randomModel({}, { type: 'F32' })
   const q = (await readGguf(memorySource(bytes))).tensors.get('blk.1.attn_q.weight')
   new DataView(bytes.buffer).setFloat32((q?.offset as number) + 400, Number.NaN, true)
-  const store = new MemoryStore()
+  const store = new MemoryRecords()
   await assert.rejects(importBytes(bytes, store), /weights of attn_q are not all finite/)
   assert.equal(store.aborted, 1)
   assert.equal(store.models.size, 0)
@@ -253,11 +253,11 @@ test('weights that are no numbers are refused', async () => {
 
 test('stopped at any write, an import goes on where it was', async () => {
   const bytes = await randomModel({}, { type: 'F16' })
-  const whole = new MemoryStore()
+  const whole = new MemoryRecords()
   const wanted = await importBytes(bytes, whole)
   const seen = new Set<number>()
   for (let allowed = 0; allowed < whole.writes.length; allowed += 3) {
-    const store = new MemoryStore()
+    const store = new MemoryRecords()
     store.allowed = allowed
     await assert.rejects(importBytes(bytes, store), /no more/)
     assert.equal(store.models.size, 0)
@@ -274,7 +274,7 @@ test('stopped at any write, an import goes on where it was', async () => {
 
 test('a journal counts only for the same content, rounding and records', async () => {
   const bytes = await randomModel({}, { type: 'F16' })
-  const store = new MemoryStore()
+  const store = new MemoryRecords()
   store.allowed = 12
   await assert.rejects(importBytes(bytes, store), /no more/)
   store.allowed = Number.POSITIVE_INFINITY
@@ -292,7 +292,7 @@ test('a journal counts only for the same content, rounding and records', async (
 test('it can be stopped, and says how far it is', async () => {
   const bytes = await randomModel()
   const stop = new AbortController()
-  const store = new MemoryStore()
+  const store = new MemoryRecords()
   const done: number[] = []
   const onProgress: ImportOptions['onProgress'] = (p) => {
     done.push(p.done)
@@ -306,7 +306,7 @@ test('it can be stopped, and says how far it is', async () => {
 })
 
 test('chunks stay small whatever the model', async () => {
-  const store = new MemoryStore()
+  const store = new MemoryRecords()
   const shape = { ...smallShape, vocab: 60_000, hidden: 64, tiedHead: true }
   await importBytes(await randomModel(shape, { type: 'F32' }), store, { rounding: 'keep' })
   assert.ok(Math.max(...store.writes) <= limits.chunkBytes)
@@ -321,7 +321,7 @@ test('names', () => {
 const real = realModel()
 test('the real file', { skip: real ? false : 'no model at hand' }, async () => {
   const source = await openFile(real as string)
-  const { manifest } = await importGguf(source, new MemoryStore(), { textSpec })
+  const { manifest } = await importGguf(source, new MemoryRecords(), { textSpec })
   await source.close()
   const { spec } = manifest
   assert.deepEqual(manifest.types, { Q4_1: 210, Q8_0: 1, F32: 61 })

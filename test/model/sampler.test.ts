@@ -179,13 +179,10 @@ test('parameters are checked with a sentence that names them', () => {
     )
   refused({ temperature: -1 }, 'temperature must be a number from 0 to 100, not -1.')
   refused({ topP: 0 }, 'topP must be a number above 0 and at most 1, not 0.')
-  refused({ topK: 1.5 }, 'topK must be a whole number from 0 to 2147483647, not 1.5.')
+  refused({ topK: 1.5 }, 'topK must be a whole number from 0 to 1048576, not 1.5.')
   refused({ temperature: Number.NaN }, 'temperature must be a number from 0 to 100, not NaN.')
   refused({ minP: '0.1' }, 'minP must be a number from 0 to 1, not "0.1".')
-  refused(
-    { seed: 2 ** 53 },
-    `seed must be a whole number from 0 to ${2 ** 53 - 1}, not ${2 ** 53}.`,
-  )
+  refused({ seed: 2 ** 32 }, 'seed must be a whole number from 0 to 4294967295, not 4294967296.')
 })
 
 test('log-probabilities are summed in double precision', () => {

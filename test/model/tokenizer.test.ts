@@ -264,3 +264,25 @@ test('a tokenizer.json is taken as it is; a first space belongs to the first sec
     at('el'),
   ])
 })
+
+test('a long text in slices has the ids of the whole, and is refused when it is too long', () => {
+  const words = Array.from({ length: 4_000 }, (_, i) => `w${'é'.repeat(i % 3)}ab${i % 7}c hello`)
+  const text = words.join(' ')
+  const ranked = (merges: string[]) =>
+    made(byteLevel({ 'tokenizer.ggml.pre': 'llama-bpe' }, ['a b', 'Ġ h', 'Ġh e', ...merges]))
+  // A token over the end of a word, which never occurs, has the text taken as one.
+  const slicing = ranked([])
+  const whole = ranked(['Ã Ġ', 'o Ġ'])
+  assert.ok(text.length > 40_000)
+  assert.deepEqual(slicing.encode(text), whole.encode(text))
+  const spm = [made(sentencePiece(pieces)), made(sentencePiece([...pieces, 'q▁q']))]
+  assert.deepEqual(spm[0]?.encode(text), spm[1]?.encode(text))
+  for (const tokenizer of [slicing, ...spm]) {
+    const odd = '😀'.repeat(9_000)
+    assert.equal(tokenizer?.decode(tokenizer.encode(odd)), odd)
+    const count = tokenizer?.encode(text).length ?? 0
+    assert.equal(tokenizer?.encode(text, { atMost: count }).length, count)
+    assert.throws(() => tokenizer?.encode(text, { atMost: count - 1 }), { code: 'too-long' })
+    assert.throws(() => tokenizer?.encode(text, { atMost: 10 }), { code: 'too-long' })
+  }
+})

@@ -1,5 +1,6 @@
 /** The engine as the other threads see it: every call goes to its worker. */
 import type {
+  Arithmetic,
   Engine,
   EngineAssignment,
   EngineReport,
@@ -25,12 +26,20 @@ export class WorkerEngine implements Engine {
     this.#worker = new RemoteWorker(entry, { mode: 'engine', ...options })
   }
 
+  measure(arithmetic: Arithmetic): Promise<Record<string, number>> {
+    return this.#worker.call('measure', [arithmetic]) as Promise<Record<string, number>>
+  }
+
   load(assignment: EngineAssignment, onProgress?: OnProgress): Promise<EngineReport> {
     return this.#worker.call('load', [assignment], { onProgress }) as Promise<EngineReport>
   }
 
   run(job: Job): Promise<JobOutput> {
     return this.#worker.call('run', [job], { transfer: movable(job.input) }) as Promise<JobOutput>
+  }
+
+  async unload(): Promise<void> {
+    await this.#worker.call('unload', [])
   }
 
   async close(): Promise<void> {

@@ -44,7 +44,7 @@ export class Embedding {
 
   /** @returns `[ids, hidden]` */
   rows(ids: Int32Array): Float32Array {
-    const { hidden, vocab } = this.#spec
+    const { hidden, vocab, embeddingScale } = this.#spec
     const type = typeByName(this.#tensor.type)
     const rowBytes = this.#tensor.bytes / this.#tensor.rows
     const bytes = new Uint8Array(rowBytes)
@@ -53,7 +53,10 @@ export class Embedding {
       if (id < 0 || id >= vocab)
         throw new MdiError('bad-value', `Token ${id} is not in the model's vocabulary of ${vocab}.`)
       readSync(this.#fd, bytes, 0, rowBytes, id * rowBytes)
-      out.set(dequantize(type, bytes, hidden), i * hidden)
+      const row = dequantize(type, bytes, hidden)
+      if (embeddingScale !== undefined)
+        for (let c = 0; c < hidden; c++) row[c] = (row[c] as number) * embeddingScale
+      out.set(row, i * hidden)
     })
     return out
   }

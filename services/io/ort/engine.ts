@@ -17,7 +17,7 @@ import type {
 import { Embedding, Head } from './ends.ts'
 import { Layers, type OpenLayer, openLayer } from './layers.ts'
 import { materialize, type RecordSource } from './materialize.ts'
-import { type FormTimes, measureForms } from './measure.ts'
+import { type FormTimes, measureForms, speedsOf } from './measure.ts'
 
 export type OrtEngineOptions = {
   source: RecordSource
@@ -44,6 +44,11 @@ export class OrtEngine implements Engine {
     }
   }
 
+  async measure(arithmetic: Arithmetic): Promise<Record<string, number>> {
+    const { times } = await this.#forms(arithmetic)
+    return speedsOf(times)
+  }
+
   async load(assignment: EngineAssignment, onProgress?: OnProgress): Promise<EngineReport> {
     const { manifest, first, end, arithmetic, context } = assignment
     await this.#dropEnds()
@@ -65,7 +70,7 @@ export class OrtEngine implements Engine {
       layers.push(await this.#layer(manifest, ref, keyOf(ref), choice))
       step(ref.runtimeBytes)
     }
-    const loaded: Loaded = { layers: new Layers(manifest.spec, layers, context) }
+    const loaded: Loaded = { layers: new Layers(manifest.spec, first, layers, context) }
     this.#loaded = loaded
     if (assignment.ends)
       weightBytes += await this.#loadEnds(loaded, manifest, choice, () => step(0))
@@ -83,7 +88,15 @@ export class OrtEngine implements Engine {
     if (known) return known
     const { source, folder, threads } = this.#options
     const m = materialize(source, ref.sha256, choice, folder)
-    const layer = await openLayer(manifest.spec, m, choice.arithmetic, folder, threads, key)
+    const layer = await openLayer(
+      manifest.spec,
+      ref.layer ?? 0,
+      m,
+      choice.arithmetic,
+      folder,
+      threads,
+      key,
+    )
     this.#open.push(layer)
     return layer
   }
@@ -114,9 +127,13 @@ export class OrtEngine implements Engine {
     return job.head ? { results: await this.#need('head').run(x, job.head) } : { x }
   }
 
-  async close(): Promise<void> {
+  async unload(): Promise<void> {
     await this.#dropEnds()
     await this.#keepOnly(new Set())
+  }
+
+  close(): Promise<void> {
+    return this.unload()
   }
 
   #need<K extends 'layers' | 'embedding' | 'head'>(part: K): NonNullable<Loaded[K]> {

@@ -3,10 +3,11 @@
  * tables, and the KV cache they share.
  */
 import type { InferenceSession, Tensor } from 'onnxruntime-node'
+import { MdiError } from '../../errors.ts'
 import { encodeLayer, type LayerPlan } from '../../graph/layer.ts'
 import { ropeTables } from '../../graph/rope.ts'
 import { matricesOf } from '../../graph/runtime.ts'
-import type { ModelSpec } from '../../model/spec.ts'
+import { layerRope, type ModelSpec, type RopeSpec } from '../../model/spec.ts'
 import type { Arithmetic, KvOperation, Segment } from '../../ports.ts'
 import { type Group, KvCache } from './kv.ts'
 import type { Materialized } from './materialize.ts'
@@ -19,18 +20,17 @@ export const layerPlan = (m: Materialized): LayerPlan => {
     if (!matrix) throw new Error(`no matrix ${name}`)
     return matrix
   }
-  const vector = (name: string) => {
-    const v = m.vectors.get(name)
-    if (!v) throw new Error(`no vector ${name}`)
-    return v
-  }
   return {
     qkv: matricesOf(m.plan, ['attn_q', 'attn_k', 'attn_v']),
     output: one('attn_output'),
     gateUp: matricesOf(m.plan, ['ffn_gate', 'ffn_up']),
     down: one('ffn_down'),
-    attentionNorm: vector('attn_norm'),
-    feedForwardNorm: vector('ffn_norm'),
+    vector: (name) => {
+      const v = m.vectors.get(name)
+      if (v) return v
+      const message = `A weight record lacks its tensor ${name}; import the model again.`
+      throw new MdiError('bad-file', message)
+    },
   }
 }
 
@@ -40,14 +40,22 @@ export type OpenLayer = { key: string; session: InferenceSession }
 /** Opens one layer's session. @param key tells record, form and arithmetic */
 export const openLayer = async (
   spec: ModelSpec,
+  layer: number,
   m: Materialized,
   arithmetic: Arithmetic,
   folder: string,
   threads: number,
   key: string,
 ): Promise<OpenLayer> => {
-  const model = encodeLayer(spec, layerPlan(m), arithmetic, m.file)
+  const model = encodeLayer(spec, layer, layerPlan(m), arithmetic, m.file)
   return { key, session: await openSession(model, folder, threads) }
+}
+
+type Tables = { cos: Tensor; sin: Tensor }
+
+const tablesOf = (rope: RopeSpec, context: number): Tables => {
+  const { cos, sin, half } = ropeTables(rope, context)
+  return { cos: float(cos, [context, half]), sin: float(sin, [context, half]) }
 }
 
 /** Consecutive layers of one model, and the sequences' caches in them. */
@@ -55,9 +63,11 @@ export class Layers {
   readonly #spec: ModelSpec
   readonly #sessions: readonly InferenceSession[]
   readonly #kv: KvCache
-  readonly #tables: { cos: Tensor; sin: Tensor }
+  /** Rotary tables of each layer; most share one. */
+  readonly #tables: readonly Tables[]
 
-  constructor(spec: ModelSpec, layers: readonly OpenLayer[], context: number) {
+  /** @param first index of the first of these layers in the model */
+  constructor(spec: ModelSpec, first: number, layers: readonly OpenLayer[], context: number) {
     this.#spec = spec
     this.#sessions = layers.map((l) => l.session)
     this.#kv = new KvCache({
@@ -66,8 +76,13 @@ export class Layers {
       headDim: spec.headDim,
       context,
     })
-    const { cos, sin, half } = ropeTables(spec.rope, context)
-    this.#tables = { cos: float(cos, [context, half]), sin: float(sin, [context, half]) }
+    const made = new Map<RopeSpec, Tables>()
+    this.#tables = layers.map((_, i) => {
+      const rope = layerRope(spec, first + i)
+      const tables = made.get(rope) ?? tablesOf(rope, context)
+      made.set(rope, tables)
+      return tables
+    })
   }
 
   /** Bytes of KV buffers. */
@@ -115,7 +130,6 @@ export class Layers {
     const positions = of.flatMap((s) => Array.from({ length: s.rows }, (_, r) => s.position + r))
     const ends = of.map((s) => s.position + s.rows)
     const shared: Feeds = {
-      ...this.#tables,
       positions: int64(positions, [1, positions.length]),
       shape: int64([batch, group.rows, -1], [3]),
       lengths: int32(
@@ -131,6 +145,7 @@ export class Layers {
       const session = this.#sessions[layer] as InferenceSession
       const out = await session.run({
         ...shared,
+        ...this.#tables[layer],
         x: state,
         pastK: float(k, cache),
         pastV: float(v, cache),

@@ -23,6 +23,17 @@ const RUNS = 15
 /** Milliseconds (median) of one row times a 1024 × 1024 matrix, by form. */
 export type FormTimes = Record<'q4' | 'q8' | 'q8split', number>
 
+/** Bytes of weights a second, by form. */
+export const speedsOf = (times: FormTimes): Record<string, number> => {
+  // Codes, and a float32 scale for each block of 32.
+  const bytes = (bits: number) => (SIZE * SIZE * bits) / 8 + (SIZE * SIZE) / 8
+  const rate = (n: number, ms: number) => Math.round((n * 1000) / Math.max(ms, 1e-3))
+  return {
+    q4: rate(bytes(4), times.q4),
+    q8: rate(bytes(8), Math.min(times.q8, times.q8split)),
+  }
+}
+
 /**
  * Times the forms under an arithmetic and chooses. All of them are exact in the weights.
  * @returns the choice, and the figures for the node's profile

@@ -1,6 +1,6 @@
 /** The engine's thread: computes blockingly, so that the main thread never does. */
 import type { MessagePort } from 'node:worker_threads'
-import type { EngineAssignment, Job } from '../../ports.ts'
+import type { Arithmetic, EngineAssignment, Job } from '../../ports.ts'
 import { RecordReader } from '../reader.ts'
 import { serve } from '../rpc.ts'
 import type { EngineWorkerOptions } from './client.ts'
@@ -11,8 +11,10 @@ export const runEngineWorker = (port: MessagePort, options: EngineWorkerOptions)
   const source = new RecordReader({ folder: options.store })
   const engine = new OrtEngine({ source, folder: options.folder, threads: options.threads })
   serve(port, {
+    measure: ([arithmetic]) => engine.measure(arithmetic as Arithmetic),
     load: ([assignment], onProgress) => engine.load(assignment as EngineAssignment, onProgress),
     run: ([job]) => engine.run(job as Job),
+    unload: () => engine.unload(),
     close: async () => {
       await engine.close()
       source.close()

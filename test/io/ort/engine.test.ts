@@ -1,9 +1,10 @@
 /** The engine on small random models, in the exact arithmetic, against plain loops. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { RandomOptions, RandomShape } from '../../../services/model/random.ts'
 import { memorySource } from '../../../services/model/source.ts'
+import type { RandomOptions, RandomShape } from '../../../services/model/synthetic.ts'
 import { largestDifference, open, rows, score, testModel, withEngine } from '../../fakes/engine.ts'
+import { familyShapes } from '../../fakes/model.ts'
 import { logSoftmax, ReferenceModel } from '../../model/forward.ts'
 
 const prompt = [7, 250, 31, 99, 4, 180, 222, 15, 66, 3, 290, 41]
@@ -45,6 +46,15 @@ const types = [
 for (const type of types) {
   test(`a model of ${type} computes as its definition reads`, async () => {
     const worst = await difference({}, { type })
+    assert.ok(worst <= LIMIT, `${worst}`)
+  })
+}
+
+for (const [family, shape] of Object.entries(familyShapes)) {
+  test(`a model of the family ${family} computes as its definition reads`, async () => {
+    // RoPE factors are half as many as a head is wide.
+    const wide = shape.ropeFactors && { headDim: 2 * shape.ropeFactors.length }
+    const worst = await difference({ ...shape, ...wide }, { type: 'Q8_0' })
     assert.ok(worst <= LIMIT, `${worst}`)
   })
 }

@@ -2,8 +2,11 @@
  * Small and large random models in real shapes, as GGUF files: for the demo without a
  * model at hand, for tests and for benchmarks. They speak nonsense in real time.
  */
+
+import { type Family, familyByName, specOf } from './family.ts'
 import { type ByteSink, type NewTensor, type TypedValue, writeGguf } from './ggufwriter.ts'
-import { type ExpectedRecord, ggufName, modelRecords } from './layout.ts'
+import { modelRecords } from './layout.ts'
+import { locateGguf, type Place } from './names.ts'
 import { noise, randomFloats, randomQuantized } from './noise.ts'
 import { type TensorType, typeByName } from './quants.ts'
 import type { ModelSpec } from './spec.ts'
@@ -23,6 +26,10 @@ export type RandomShape = {
   theta?: number
   /** `headDim / 2` divisors of the RoPE frequencies. */
   ropeFactors?: readonly number[]
+  /** `general.architecture`: `llama` unless said otherwise. */
+  family?: string
+  /** Positions that windowed layers see, in a family that has such layers. */
+  window?: number
 }
 
 /** Shapes by name: two of the paper's, and one that is made in an instant. */
@@ -67,6 +74,8 @@ export type RandomOptions = {
   /** Type of a matrix by its canonical name where it differs, e.g. `{ ffn_down: 'Q6_K' }`. */
   types?: Readonly<Record<string, string>>
   seed?: number
+  /** Further keys of the file. */
+  keys?: Readonly<Record<string, TypedValue>>
   /** `general.name`. */
   name?: string
 }
@@ -113,24 +122,26 @@ const TEMPLATE =
 
 const metadataOf = (shape: RandomShape, name: string): Map<string, TypedValue> => {
   const { tokens, merges } = vocabulary(shape.vocab)
+  const { family = 'llama' } = shape
   const u32 = (value: number): TypedValue => ({ type: 'u32', value })
   const text = (value: string): TypedValue => ({ type: 'string', value })
   const headDim = shape.headDim ?? shape.hidden / shape.heads
   return new Map<string, TypedValue>([
-    ['general.architecture', text('llama')],
+    ['general.architecture', text(family)],
     ['general.name', text(name)],
-    ['llama.block_count', u32(shape.layers)],
-    ['llama.context_length', u32(shape.context)],
-    ['llama.embedding_length', u32(shape.hidden)],
-    ['llama.feed_forward_length', u32(shape.feedForward)],
-    ['llama.attention.head_count', u32(shape.heads)],
-    ['llama.attention.head_count_kv', u32(shape.kvHeads)],
-    ['llama.attention.key_length', u32(headDim)],
-    ['llama.attention.value_length', u32(headDim)],
-    ['llama.attention.layer_norm_rms_epsilon', { type: 'f32', value: 1e-5 }],
-    ['llama.rope.dimension_count', u32(headDim)],
-    ['llama.rope.freq_base', { type: 'f32', value: shape.theta ?? 10_000 }],
-    ['llama.vocab_size', u32(shape.vocab)],
+    [`${family}.block_count`, u32(shape.layers)],
+    [`${family}.context_length`, u32(shape.context)],
+    [`${family}.embedding_length`, u32(shape.hidden)],
+    [`${family}.feed_forward_length`, u32(shape.feedForward)],
+    [`${family}.attention.head_count`, u32(shape.heads)],
+    [`${family}.attention.head_count_kv`, u32(shape.kvHeads)],
+    [`${family}.attention.key_length`, u32(headDim)],
+    [`${family}.attention.value_length`, u32(headDim)],
+    [`${family}.attention.layer_norm_rms_epsilon`, { type: 'f32', value: 1e-5 }],
+    [`${family}.rope.dimension_count`, u32(headDim)],
+    [`${family}.rope.freq_base`, { type: 'f32', value: shape.theta ?? 10_000 }],
+    [`${family}.vocab_size`, u32(shape.vocab)],
+    ...(shape.window ? [[`${family}.attention.sliding_window`, u32(shape.window)] as const] : []),
     ['tokenizer.ggml.model', text('gpt2')],
     ['tokenizer.ggml.pre', text('smollm')],
     ['tokenizer.ggml.tokens', { type: 'strings', value: tokens }],
@@ -157,53 +168,43 @@ const floatTensor = (name: string, values: readonly number[]): NewTensor => ({
   data: () => [new Uint8Array(Float32Array.from(values).buffer)],
 })
 
-const specOf = (shape: RandomShape): ModelSpec => {
-  const headDim = shape.headDim ?? shape.hidden / shape.heads
+/** The spec, as far as the tensors' names and shapes depend on it. */
+const specFor = (shape: RandomShape, family: Family): ModelSpec => {
   const { layers, hidden, heads, kvHeads, feedForward, vocab, context, tiedHead } = shape
-  const rope = { theta: shape.theta ?? 10_000, dim: headDim, interleaved: true }
-  const head = { heads, kvHeads, headDim }
-  const normEpsilon = 1e-5
-  return {
-    family: 'llama',
-    layers,
-    hidden,
-    ...head,
-    feedForward,
-    vocab,
-    context,
-    normEpsilon,
-    rope,
-    tiedHead,
-  }
+  const headDim = shape.headDim ?? hidden / heads
+  return specOf(family, {
+    ...{ layers, hidden, heads, kvHeads, headDim, feedForward, vocab, context, tiedHead },
+    normEpsilon: 1e-5,
+    rope: { theta: 10_000, dim: headDim, interleaved: false },
+    qkvBias: family.qkvBias ?? false,
+  })
 }
 
-/** Norm weights about 1, matrices about N(0, 1/columns): activations stay sane. */
+/** Norm weights about 1, biases small, matrices about N(0, 1/columns): activations stay sane. */
 const randomTensor = (
-  record: ExpectedRecord,
-  { name, rows, columns }: { name: string; rows: number; columns: number },
+  { name, totalRows, columns }: Place,
   type: TensorType,
   seed: number,
 ): NewTensor => {
-  const full = ggufName(record, name)
-  const words = noise(seed, full)
-  if (rows === 1)
-    return {
-      name: full,
-      type: F32,
-      shape: [columns],
-      data: () => randomFloats(F32, columns, words, { mean: 1, deviation: 0.1 }),
-    }
-  const options = { mean: 0, deviation: 1 / Math.sqrt(columns) }
+  const words = noise(seed, name)
+  if (totalRows === 1) {
+    const bias = name.endsWith('.bias')
+    const options = { mean: bias ? 0 : 1, deviation: bias ? 0.3 : 0.1 }
+    const data = () => randomFloats(F32, columns, words, options)
+    return { name, type: F32, shape: [columns], data }
+  }
+  const deviation = 1 / Math.sqrt(columns)
+  const count = totalRows * columns
   const data = () =>
     type.form
-      ? randomQuantized(type, rows * columns, words, options.deviation)
-      : randomFloats(type, rows * columns, words, options)
-  return { name: full, type, shape: [columns, rows], data }
+      ? randomQuantized(type, count, words, deviation)
+      : randomFloats(type, count, words, { mean: 0, deviation })
+  return { name, type, shape: [columns, totalRows], data }
 }
 
 /**
- * Writes a random Llama model as a GGUF file, a few MB at a time. Equal arguments give
- * equal bytes.
+ * Writes a random model as a GGUF file, a few MB at a time. Equal arguments give equal
+ * bytes.
  * @throws RangeError for shapes that are no model
  */
 export const writeRandomModel = async (
@@ -211,13 +212,19 @@ export const writeRandomModel = async (
   shape: RandomShape,
   options: RandomOptions = {},
 ): Promise<void> => {
-  const spec = specOf(shape)
-  const { seed = 1, types = {}, type = 'Q4_0', name = 'random' } = options
-  const tensors = modelRecords(spec).flatMap((record) =>
-    record.tensors.map((tensor) =>
-      randomTensor(record, tensor, typeByName(types[tensor.name] ?? type), seed),
-    ),
-  )
-  if (shape.ropeFactors) tensors.push(floatTensor('rope_freqs.weight', shape.ropeFactors))
-  await writeGguf(sink, metadataOf(shape, name), tensors)
+  const family = familyByName('a random model', shape.family ?? 'llama')
+  const spec = specFor(shape, family)
+  const { seed = 1, types = {}, type = 'Q4_0', name = 'random', keys = {} } = options
+  const locate = locateGguf(spec, family)
+  const tensors = new Map<string, NewTensor>()
+  for (const record of modelRecords(spec))
+    for (const tensor of record.tensors) {
+      const place = locate(record, tensor.name)
+      if (tensors.has(place.name)) continue
+      tensors.set(place.name, randomTensor(place, typeByName(types[tensor.name] ?? type), seed))
+    }
+  const factors = family.fused ? 'rope_factors_short.weight' : 'rope_freqs.weight'
+  if (shape.ropeFactors) tensors.set(factors, floatTensor(factors, shape.ropeFactors))
+  const metadata = new Map([...metadataOf(shape, name), ...Object.entries(keys)])
+  await writeGguf(sink, metadata, [...tensors.values()])
 }

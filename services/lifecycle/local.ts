@@ -3,20 +3,20 @@
  * runs a ring of many is composed from the same parts.
  */
 import { join } from 'node:path'
-import { MdiError } from './errors.ts'
-import type { GenerationModel } from './gateway/generation.ts'
-import { Generations } from './gateway/generation.ts'
-import { realClock, realRandom } from './io/clock.ts'
-import { WorkerEngine } from './io/ort/client.ts'
-import { SqliteStore } from './io/sqlite.ts'
-import { availableMemory } from './io/system.ts'
-import { TemplateWorker } from './io/template.ts'
-import { ChatFormat } from './model/chat.ts'
-import type { Manifest } from './model/spec.ts'
-import { Tokenizer } from './model/tokenizer.ts'
-import { modelCost } from './plan/cost.ts'
-import type { Arithmetic, EngineReport, Links, OnProgress, Store } from './ports.ts'
-import { RingNode, sequencesFor } from './ring/node.ts'
+import { MdiError } from '../errors.ts'
+import type { GenerationModel } from '../gateway/generation.ts'
+import { Generations } from '../gateway/generation.ts'
+import { realClock, realRandom } from '../io/clock.ts'
+import { WorkerEngine } from '../io/ort/client.ts'
+import { SqliteStore } from '../io/sqlite.ts'
+import { availableMemory } from '../io/system.ts'
+import { TemplateWorker } from '../io/template.ts'
+import { ChatFormat } from '../model/chat.ts'
+import type { Manifest } from '../model/spec.ts'
+import { Tokenizer } from '../model/tokenizer.ts'
+import { modelCost } from '../plan/cost.ts'
+import type { Arithmetic, EngineReport, Links, OnProgress, Store } from '../ports.ts'
+import { RingNode, sequencesFor } from '../ring/node.ts'
 
 /** The main file, with which every worker starts. */
 export type Entry = string | URL
@@ -102,6 +102,9 @@ export type LocalOptions = {
   /** Memory that may be used, if less than there is. */
   memoryBytes?: number | undefined
 }
+
+/** Rows of a prompt in one visit unless said otherwise; measured in ARCHITECTURE.md. */
+export const CHUNK_ROWS = 64
 
 /** Positions unless a person says otherwise: most chats fit, and a small board too. */
 const DEFAULT_CONTEXT = 4_096

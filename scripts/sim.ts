@@ -1,0 +1,44 @@
+/** Runs the simulation: any number of seeds, or one of them with a trace (`scripts/sim`). */
+import { parseArgs } from 'node:util'
+import { runSeed } from '../test/sim/run.ts'
+
+const HELP = `Usage: scripts/sim [--seeds N] [--from S] [--seed S]
+  --seeds N  runs N seeds, one after the other (default 200)
+  --from S   begins with this seed (default 1)
+  --seed S   runs this seed alone and prints what happens in it
+  --quiet    with --seed: no trace`
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '200' },
+    from: { type: 'string', default: '1' },
+    seed: { type: 'string' },
+    quiet: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+const one = (seed: number, trace: boolean): boolean => {
+  try {
+    const result = runSeed(seed, trace ? { trace: (line) => console.log(line) } : {})
+    if (trace) console.log(JSON.stringify(result))
+    return true
+  } catch (error) {
+    console.log(`seed ${seed}: ${(error as Error).stack}`)
+    return false
+  }
+}
+
+const many = (from: number, count: number): number => {
+  const failed: number[] = []
+  const began = performance.now()
+  for (let seed = from; seed < from + count; seed++) if (!one(seed, false)) failed.push(seed)
+  const seconds = ((performance.now() - began) / 1000).toFixed(1)
+  console.log(`${count} seeds in ${seconds} s, ${failed.length} failed ${failed.join(' ')}`)
+  return failed.length
+}
+
+if (values.help) console.log(HELP)
+else if (values.seed !== undefined)
+  process.exitCode = one(Number(values.seed), !values.quiet) ? 0 : 1
+else process.exitCode = many(Number(values.from), Number(values.seeds)) > 0 ? 1 : 0

@@ -1,0 +1,157 @@
+/** A client of the ring: asks the coordinator by MQTT, from any machine. */
+import { randomUUID } from 'node:crypto'
+import { errorFrom, MdiError } from '../errors.ts'
+import type { LoadedConfig } from '../io/config.ts'
+import { MqttBus } from '../io/mqtt.ts'
+import { buildTopic, optionsOf, readMessage, readResponse } from '../wire/topics.ts'
+import type { Verb, VerbData, VerbRequest } from '../wire/verbs.ts'
+import { brokerOf } from './settings.ts'
+
+/** How long the broker, and then a coordinator, may take to show themselves. */
+const BROKER_MS = 5_000
+const COORDINATOR_MS = 3_000
+
+export type Ask<V extends Verb> = Omit<VerbRequest<V>, 'transaction'>
+
+export class RemoteRing {
+  readonly #bus: MqttBus
+  readonly #url: string
+  readonly #waiting = new Map<string, { verb: Verb; settle: (payload: Uint8Array) => void }>()
+  #coordinator: 'unknown' | 'online' | 'offline' = 'unknown'
+  #onCoordinator: () => void = () => {}
+  #presence: Promise<void> | undefined
+  readonly #listening = new Set<Verb>()
+
+  private constructor(settings: LoadedConfig) {
+    this.#url = brokerOf(settings)
+    const { user, password } = settings.broker
+    this.#bus = new MqttBus({
+      url: this.#url,
+      clientId: `mdi-client-${randomUUID().slice(0, 13)}`,
+      ...(user !== undefined && { username: user }),
+      ...(password !== undefined && { password }),
+    })
+  }
+
+  /** Connects to the broker of the settings. @throws MdiError `broker`, `not-ready` */
+  static async connect(settings: LoadedConfig): Promise<RemoteRing> {
+    const ring = new RemoteRing(settings)
+    try {
+      await ring.#start()
+    } catch (error) {
+      await ring.close()
+      throw error
+    }
+    return ring
+  }
+
+  async #start(): Promise<void> {
+    let reason = 'no answer'
+    const connected = new Promise<void>((resolve) => {
+      this.#bus.onConnection((connection) => {
+        if (connection.up) resolve()
+        else reason = connection.reason
+      })
+    })
+    const topic = buildTopic('bridgeState', {})
+    this.#bus.subscribe(topic, ({ payload }) => {
+      try {
+        this.#coordinator = readMessage('bridgeState', topic, payload).state
+        this.#onCoordinator()
+      } catch {
+        // Somebody else's message on our topic: as if nothing had come.
+      }
+    })
+    this.#bus.start()
+    const broker = () => new MdiError('broker', `The broker ${this.#url} is not there: ${reason}`)
+    await within(connected, BROKER_MS, broker)
+  }
+
+  /** Waits until a coordinator shows itself. */
+  #present(): Promise<void> {
+    if (this.#coordinator === 'online') return Promise.resolve()
+    if (this.#presence) return this.#presence
+    const seen = new Promise<void>((resolve) => {
+      this.#onCoordinator = () => {
+        if (this.#coordinator === 'online') resolve()
+      }
+    })
+    const message = `No coordinator is there on ${this.#url}; start one with \`mdi coordinator\`.`
+    const presence = within(seen, COORDINATOR_MS, () => new MdiError('not-ready', message))
+    this.#presence = presence.finally(() => {
+      this.#presence = undefined
+    })
+    return this.#presence
+  }
+
+  /** Asks, and waits for the answer. @throws MdiError what the coordinator refuses with */
+  async ask<V extends Verb>(verb: V, request: Ask<V>): Promise<VerbData<V>> {
+    await this.#present()
+    const transaction = randomUUID()
+    this.#listen(verb)
+    const answer = new Promise<VerbData<V>>((resolve, reject) => {
+      this.#waiting.set(transaction, {
+        verb,
+        settle: (payload) => {
+          const response = readResponse(verb, payload)
+          if (response.status === 'ok') resolve(response.data)
+          else reject(errorFrom({ code: response.code, message: response.error }))
+        },
+      })
+    })
+    const topic = buildTopic('request', { verb })
+    this.#bus.publish(topic, JSON.stringify({ ...request, transaction }), optionsOf('request'))
+    return answer
+  }
+
+  #listen(verb: Verb): void {
+    if (this.#listening.has(verb)) return
+    this.#listening.add(verb)
+    this.#bus.subscribe(buildTopic('response', { verb }), ({ payload }) => {
+      try {
+        const { transaction } = JSON.parse(new TextDecoder().decode(payload)) as {
+          transaction?: unknown
+        }
+        const waiting = this.#waiting.get(String(transaction))
+        this.#waiting.delete(String(transaction))
+        waiting?.settle(payload)
+      } catch (error) {
+        if (!(error instanceof SyntaxError)) throw error
+      }
+    })
+  }
+
+  /** Asks for text; its pieces are told in order, each once. */
+  async stream<V extends 'generate' | 'chat'>(
+    verb: V,
+    request: Ask<V> & { id: string },
+    onText: (text: string) => void,
+  ): Promise<VerbData<V>> {
+    const topic = buildTopic('stream', { request: request.id })
+    let next = 0
+    this.#bus.subscribe(topic, ({ payload }) => {
+      const piece = readMessage('stream', topic, payload)
+      // A coordinator that restarts tells the first pieces again.
+      if (piece.index !== next) return
+      next += 1
+      onText(piece.text)
+    })
+    return this.ask(verb, request)
+  }
+
+  close(): Promise<void> {
+    return this.#bus.close()
+  }
+}
+
+const within = async (promise: Promise<void>, ms: number, error: () => MdiError): Promise<void> => {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(error()), ms)
+  })
+  try {
+    await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,218 @@
+/**
+ * A node's agent, pure: takes the desired assignment, makes it so (fetch what lacks, load,
+ * join the ring), and reports the actual state. Whatever it knows that must survive a
+ * reboot is kept by the `keep` effect, so that a board needs no one to tell it what to do.
+ */
+import type { ErrorCode, MdiError } from '../errors.ts'
+import type { Progress } from '../ports.ts'
+import type { Actual, Assignment, Desired, LinkState, Online } from '../wire/control.ts'
+
+/** What a node is; everything of its state but how it stands. */
+export type Identity = Omit<Online, 'state' | 'epoch' | 'assignment' | 'links' | 'ring'>
+
+export type AgentEvent =
+  /** At start: what was kept before. */
+  | { kind: 'start'; kept: Desired | undefined }
+  | { kind: 'desired'; desired: Desired }
+  /** Another node's state on our own topic. `retained`: from before we were there. */
+  | { kind: 'twin'; instance: string; address: string; retained: boolean }
+  | { kind: 'progress'; work: number; progress: Progress }
+  | { kind: 'fetched'; work: number }
+  | { kind: 'loaded'; work: number }
+  | { kind: 'failed'; work: number; error: MdiError }
+  | { kind: 'link'; link: LinkState }
+  | { kind: 'ring'; whole: boolean; reason: string | undefined }
+  | { kind: 'identity'; identity: Identity }
+  /** The broker is there (again): what is retained is told again. */
+  | { kind: 'bus' }
+  | { kind: 'tick' }
+
+export type AgentEffect =
+  | { kind: 'fetch'; work: number; assignment: Assignment }
+  | { kind: 'load'; work: number; assignment: Assignment }
+  | { kind: 'join'; epoch: number; assignment: Assignment }
+  /** Leave the ring; the engine keeps its layers until something else is loaded. */
+  | { kind: 'leave'; reason: string }
+  | { kind: 'unload' }
+  | { kind: 'keep'; desired: Desired }
+  | { kind: 'publish'; state: Online }
+  | { kind: 'log'; level: 'info' | 'warning'; message: string }
+  /** Another node has our id: this one stops and says so. */
+  | { kind: 'give-up'; message: string }
+
+/** Progress is told no more often than this. */
+const PROGRESS_MS = 500
+/** A failed fetch or load is tried again after this time, doubled each time. */
+const RETRY_MS = 2_000
+const RETRY_MOST_MS = 60_000
+/** A node that meets its own id alive within this time after its start is the newcomer. */
+const NEWCOMER_MS = 15_000
+/** Errors that the same assignment cannot get over by trying again soon. */
+const lasting: readonly ErrorCode[] = ['out-of-memory', 'unsupported', 'bad-value']
+
+export class Agent {
+  #identity: Identity
+  #epoch = 0
+  #desired: Desired | undefined
+  #actual: Actual = { phase: 'idle' }
+  #links = new Map<string, LinkState>()
+  #ring: Online['ring']
+  #work = 0
+  #startedAt = 0
+  #toldAt = Number.NEGATIVE_INFINITY
+  #retry: { at: number; wait: number } | undefined
+  #joined = false
+
+  constructor(identity: Identity) {
+    this.#identity = identity
+  }
+
+  get state(): Online {
+    return {
+      ...this.#identity,
+      state: 'online',
+      epoch: this.#epoch,
+      assignment: this.#actual,
+      links: [...this.#links.values()],
+      ...(this.#ring && { ring: this.#ring }),
+    }
+  }
+
+  /** @param now milliseconds of a clock that never jumps */
+  handle(event: AgentEvent, now: number): AgentEffect[] {
+    switch (event.kind) {
+      case 'start':
+        this.#startedAt = now
+        return event.kept ? this.#adopt(event.kept, now, false) : [this.#tell(now)]
+      case 'desired':
+        return this.#wanted(event.desired, now)
+      case 'twin':
+        return this.#twin(event, now)
+      case 'progress':
+        return this.#progress(event.work, event.progress, now)
+      case 'fetched':
+        return this.#fetched(event.work, now)
+      case 'loaded':
+        return this.#loaded(event.work, now)
+      case 'failed':
+        return this.#failed(event.work, event.error, now)
+      case 'link':
+        this.#links.set(`${event.link.direction}/${event.link.peer}`, event.link)
+        return [this.#tell(now)]
+      case 'ring':
+        this.#ring = { whole: event.whole, ...(event.reason && { reason: event.reason }) }
+        return [this.#tell(now)]
+      case 'identity':
+        this.#identity = event.identity
+        return [this.#tell(now)]
+      case 'bus':
+        return [this.#tell(now)]
+      case 'tick':
+        return this.#tick(now)
+    }
+  }
+
+  #tell(now: number): AgentEffect {
+    this.#toldAt = now
+    return { kind: 'publish', state: this.state }
+  }
+
+  #wanted(desired: Desired, now: number): AgentEffect[] {
+    if (desired.cluster !== this.#identity.cluster) {
+      const message = `An assignment for the cluster ${desired.cluster} is not for this node.`
+      return [{ kind: 'log', level: 'warning', message }]
+    }
+    if (desired.epoch < this.#epoch) {
+      const message = `A plan of epoch ${desired.epoch} is older than ${this.#epoch}: refused.`
+      return [{ kind: 'log', level: 'warning', message }]
+    }
+    if (JSON.stringify(desired) === JSON.stringify(this.#desired)) return []
+    if (desired.epoch === this.#epoch && this.#desired !== undefined) {
+      const message = `Another plan of the same epoch ${desired.epoch} is refused.`
+      return [{ kind: 'log', level: 'warning', message }]
+    }
+    return this.#adopt(desired, now, true)
+  }
+
+  #adopt(desired: Desired, now: number, keep: boolean): AgentEffect[] {
+    this.#desired = desired
+    this.#epoch = desired.epoch
+    this.#retry = undefined
+    this.#links.clear()
+    this.#ring = undefined
+    const effects: AgentEffect[] = []
+    if (keep) effects.push({ kind: 'keep', desired })
+    if (this.#joined) effects.push({ kind: 'leave', reason: 'the plan has changed' })
+    this.#joined = false
+    const { assignment } = desired
+    if (!assignment) {
+      this.#work += 1
+      this.#actual = { phase: 'idle' }
+      return [...effects, { kind: 'unload' }, this.#tell(now)]
+    }
+    return [...effects, ...this.#begin(assignment, now)]
+  }
+
+  #begin(assignment: Assignment, now: number): AgentEffect[] {
+    const work = ++this.#work
+    this.#phase('fetching', assignment)
+    return [{ kind: 'fetch', work, assignment }, this.#tell(now)]
+  }
+
+  #phase(phase: Actual['phase'], assignment: Assignment): void {
+    const { model, first, end } = assignment
+    this.#actual = { phase, model, first, end }
+  }
+
+  #progress(work: number, progress: Progress, now: number): AgentEffect[] {
+    if (work !== this.#work) return []
+    this.#actual = { ...this.#actual, progress }
+    return now - this.#toldAt < PROGRESS_MS ? [] : [this.#tell(now)]
+  }
+
+  #fetched(work: number, now: number): AgentEffect[] {
+    const assignment = this.#desired?.assignment
+    if (work !== this.#work || !assignment) return []
+    this.#phase('loading', assignment)
+    return [{ kind: 'load', work, assignment }, this.#tell(now)]
+  }
+
+  #loaded(work: number, now: number): AgentEffect[] {
+    const assignment = this.#desired?.assignment
+    if (work !== this.#work || !assignment) return []
+    this.#phase('ready', assignment)
+    this.#retry = undefined
+    this.#joined = true
+    return [{ kind: 'join', epoch: this.#epoch, assignment }, this.#tell(now)]
+  }
+
+  #failed(work: number, error: MdiError, now: number): AgentEffect[] {
+    const assignment = this.#desired?.assignment
+    if (work !== this.#work || !assignment) return []
+    this.#phase('failed', assignment)
+    this.#actual = { ...this.#actual, error: error.message }
+    const wait = lasting.includes(error.code)
+      ? RETRY_MOST_MS
+      : Math.min(RETRY_MOST_MS, (this.#retry?.wait ?? RETRY_MS / 2) * 2)
+    this.#retry = { at: now + wait, wait }
+    return [{ kind: 'log', level: 'warning', message: error.message }, this.#tell(now)]
+  }
+
+  #tick(now: number): AgentEffect[] {
+    const assignment = this.#desired?.assignment
+    if (!assignment || this.#actual.phase !== 'failed') return []
+    if (!this.#retry || now < this.#retry.at) return []
+    return this.#begin(assignment, now)
+  }
+
+  #twin(event: Extract<AgentEvent, { kind: 'twin' }>, now: number): AgentEffect[] {
+    if (event.instance === this.#identity.instance) return []
+    // Left by a process that was killed, or by a broker's memory: ours takes its place.
+    if (event.retained) return [this.#tell(now)]
+    if (now - this.#startedAt > NEWCOMER_MS || event.instance < this.#identity.instance)
+      return [this.#tell(now)]
+    const { id } = this.#identity
+    const message = `Another node calls itself ${id} (at ${event.address}); give one of them another name in its settings.`
+    return [{ kind: 'give-up', message }]
+  }
+}

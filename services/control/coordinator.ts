@@ -1,0 +1,305 @@
+/**
+ * The coordinator, pure: knows the nodes by their states, plans the split of a model over
+ * them, and publishes what is desired of each. It computes nothing: while it is away, the
+ * ring runs on.
+ */
+import { MdiError } from '../errors.ts'
+import type { Manifest } from '../model/spec.ts'
+import { modelCost } from '../plan/cost.ts'
+import { partition } from '../plan/partition.ts'
+import type { BridgeHealth, BridgeInfo, Desired, NodeState, Online } from '../wire/control.ts'
+import type { Peer } from '../wire/values.ts'
+import type { VerbData, VerbRequest } from '../wire/verbs.ts'
+import { desiredOf, emptyPlan, type Plan, peerOf, planNodes, samePeer } from './plan.ts'
+
+export type CoordinatorOptions = {
+  version: string
+  protocol: number
+  cluster: string
+  /** Where this coordinator's own weights can be fetched. */
+  peer: Peer
+}
+
+/** A model that is to be loaded, as the store has it. */
+export type LoadModel = {
+  manifest: Manifest
+  reference: NonNullable<Plan['model']>
+  /** Positions that a sequence may reach, as asked for or by default. */
+  context: number
+}
+
+export type CoordinatorEvent =
+  | { kind: 'start'; kept: Plan | undefined }
+  | { kind: 'node'; id: string; state: NodeState }
+  /** `reply` names who waits for the outcome. */
+  | { kind: 'load'; reply: string; request: VerbRequest<'load'>; model: LoadModel }
+  | { kind: 'unload'; reply: string }
+  /** Whoever waited for a load waits no longer. */
+  | { kind: 'forget'; reply: string }
+  | { kind: 'bus' }
+
+export type CoordinatorEffect =
+  | { kind: 'desire'; node: string; desired: Desired }
+  | { kind: 'keep'; plan: Plan }
+  | { kind: 'loaded'; reply: string; data: VerbData<'load'> }
+  | { kind: 'unloaded'; reply: string; data: VerbData<'unload'> }
+  | { kind: 'refused'; reply: string; error: MdiError }
+  /** The plan has changed: who starts the ring, for what. */
+  | { kind: 'plan'; plan: Plan }
+  | { kind: 'log'; level: 'info' | 'warning'; message: string }
+
+/** Ends with one full stop, whatever a reason ended with. */
+const sentence = (text: string): string => `${text.replace(/\.+$/, '')}.`
+
+/** Positions reserved for each sequence when a split is planned; caches grow as needed. */
+const PLANNED_POSITIONS = 1_024
+
+export class Coordinator {
+  readonly #options: CoordinatorOptions
+  readonly #nodes = new Map<string, NodeState>()
+  #plan: Plan = emptyPlan(0)
+  #waiting: string[] = []
+  readonly #warned = new Set<string>()
+
+  constructor(options: CoordinatorOptions) {
+    this.#options = options
+  }
+
+  get plan(): Plan {
+    return this.#plan
+  }
+
+  handle(event: CoordinatorEvent): CoordinatorEffect[] {
+    switch (event.kind) {
+      case 'start':
+        if (!event.kept) return []
+        this.#plan = event.kept
+        return [{ kind: 'plan', plan: this.#plan }]
+      case 'node':
+        return this.#node(event.id, event.state)
+      case 'load':
+        return this.#load(event.reply, event.request, event.model)
+      case 'unload':
+        return this.#unload(event.reply)
+      case 'forget':
+        this.#waiting = this.#waiting.filter((r) => r !== event.reply)
+        return []
+      case 'bus':
+        return this.#desireAll()
+    }
+  }
+
+  /** Nodes that can be in a ring: online, of our cluster and software. */
+  get #usable(): Online[] {
+    return [...this.#nodes.values()].filter(
+      (n): n is Online => n.state === 'online' && this.#misfit(n) === undefined,
+    )
+  }
+
+  #misfit(node: Online): string | undefined {
+    const { cluster, version, protocol } = this.#options
+    if (node.cluster !== cluster) return `Node ${node.id} is of another cluster, ${node.cluster}.`
+    if (node.version !== version || node.protocol !== protocol)
+      return `Node ${node.id} runs version ${node.version}, this coordinator ${version}: update the older of the two.`
+    return undefined
+  }
+
+  #node(id: string, state: NodeState): CoordinatorEffect[] {
+    this.#nodes.set(id, state)
+    const effects: CoordinatorEffect[] = []
+    if (state.state === 'online') {
+      const misfit = this.#misfit(state)
+      if (misfit && !this.#warned.has(misfit)) {
+        this.#warned.add(misfit)
+        effects.push({ kind: 'log', level: 'warning', message: misfit })
+      }
+      if (!misfit) effects.push(...this.#follow(state))
+    }
+    return [...effects, ...this.#answerWaiting()]
+  }
+
+  /** Tells a node its part again where it is behind, and the others where it has moved. */
+  #follow(node: Online): CoordinatorEffect[] {
+    // Its plan is another coordinator's, or of before our memory: only our own is told.
+    if (!this.#plan.model) return []
+    if (node.epoch > this.#plan.epoch) return this.#replan(node.epoch + 1)
+    const stage = this.#plan.stages.find((s) => s.peer.id === node.id)
+    if (!stage) return node.epoch < this.#plan.epoch ? [this.#desire(node.id)] : []
+    if (!samePeer(stage.peer, peerOf(node))) {
+      stage.peer = peerOf(node)
+      return this.#replan(this.#plan.epoch + 1)
+    }
+    return node.epoch < this.#plan.epoch ? [this.#desire(node.id)] : []
+  }
+
+  #desire(node: string): CoordinatorEffect {
+    const { cluster, peer } = this.#options
+    return { kind: 'desire', node, desired: desiredOf(this.#plan, node, cluster, peer) }
+  }
+
+  #desireAll(): CoordinatorEffect[] {
+    if (this.#plan.epoch === 0) return []
+    const ids = new Set([...this.#plan.stages.map((s) => s.peer.id), ...this.#nodes.keys()])
+    return [...ids].map((id) => this.#desire(id))
+  }
+
+  /** The same split under a new epoch. */
+  #replan(epoch: number): CoordinatorEffect[] {
+    return this.#setPlan({ ...this.#plan, epoch })
+  }
+
+  #setPlan(plan: Plan): CoordinatorEffect[] {
+    this.#plan = plan
+    return [{ kind: 'keep', plan }, { kind: 'plan', plan }, ...this.#desireAll()]
+  }
+
+  get #nextEpoch(): number {
+    const seen = [...this.#nodes.values()].map((n) => (n.state === 'online' ? n.epoch : 0))
+    return Math.max(this.#plan.epoch, ...seen) + 1
+  }
+
+  #load(reply: string, request: VerbRequest<'load'>, model: LoadModel): CoordinatorEffect[] {
+    try {
+      const nodes = this.#choose(request.nodes)
+      const stages = partition(model.manifest.name, modelCost(model.manifest), planNodes(nodes), {
+        positions: Math.min(model.context, PLANNED_POSITIONS),
+        ...(request.layers && { layers: request.layers }),
+      })
+      const byId = new Map(nodes.map((n) => [n.id, n]))
+      const plan: Plan = {
+        epoch: this.#nextEpoch,
+        model: model.reference,
+        stages: stages.map(({ node, first, end }) => ({
+          peer: peerOf(byId.get(node) as Online),
+          first,
+          end,
+        })),
+        arithmetic: request.arithmetic ?? 'fast',
+        wire: request.wire ?? (request.arithmetic === 'exact' ? 'fp32' : 'fp16'),
+        context: model.context,
+      }
+      const superseded = this.#waiting.splice(0)
+      this.#waiting.push(reply)
+      const error = new MdiError('cancelled', 'Another model was loaded meanwhile.')
+      return [
+        ...superseded.map((r): CoordinatorEffect => ({ kind: 'refused', reply: r, error })),
+        ...this.#setPlan(plan),
+      ]
+    } catch (error) {
+      if (!(error instanceof MdiError)) throw error
+      return [{ kind: 'refused', reply, error }]
+    }
+  }
+
+  /** The named nodes, in the order named, or all that are usable. */
+  #choose(names: readonly string[] | undefined): Online[] {
+    const usable = this.#usable
+    if (!names) {
+      if (usable.length === 0)
+        throw new MdiError('not-ready', 'No node is online; start one with `mdi node`.')
+      return usable.sort((a, b) => (a.id < b.id ? -1 : 1))
+    }
+    return names.map((name) => {
+      const node = usable.find((n) => n.id === name)
+      if (node) return node
+      const known = this.#nodes.get(name)
+      const why =
+        known?.state === 'online'
+          ? (this.#misfit(known) ?? '')
+          : `Node ${name} is not online; online are: ${usable.map((n) => n.id).join(', ') || 'none'}.`
+      throw new MdiError('not-found', why)
+    })
+  }
+
+  #unload(reply: string): CoordinatorEffect[] {
+    const model = this.#plan.model?.name ?? null
+    return [
+      ...this.#setPlan(emptyPlan(this.#nextEpoch)),
+      { kind: 'unloaded', reply, data: { model } },
+    ]
+  }
+
+  #answerWaiting(): CoordinatorEffect[] {
+    if (this.#waiting.length === 0 || !this.#plan.model) return []
+    const health = this.health
+    if (health.ring === 'ready') {
+      const data = { model: this.#plan.model.name, stages: this.stages }
+      return this.#waiting.splice(0).map((reply) => ({ kind: 'loaded', reply, data }))
+    }
+    const failed = this.#plan.stages
+      .map((s) => this.#nodes.get(s.peer.id))
+      .find(
+        (n) =>
+          n?.state === 'online' &&
+          n.epoch === this.#plan.epoch &&
+          n.assignment.phase === 'failed' &&
+          n.assignment.error !== undefined,
+      ) as Online | undefined
+    if (!failed) return []
+    const error = new MdiError('not-ready', `Node ${failed.id}: ${failed.assignment.error}`)
+    return this.#waiting.splice(0).map((reply) => ({ kind: 'refused', reply, error }))
+  }
+
+  get stages(): BridgeInfo['stages'] {
+    return this.#plan.stages.map(({ peer, first, end }) => ({ node: peer.id, first, end }))
+  }
+
+  /** Whether the ring works, and if not, what it waits for, in a sentence. */
+  get health(): Pick<BridgeHealth, 'ring' | 'reason'> {
+    if (!this.#plan.model) return { ring: 'idle' }
+    for (const { peer } of this.#plan.stages) {
+      const reason = this.#waitsFor(peer.id)
+      if (reason) return { ring: 'waiting', reason }
+    }
+    const starter = this.#nodes.get(this.#plan.stages[0]?.peer.id ?? '')
+    if (starter?.state === 'online' && starter.ring?.whole) return { ring: 'ready' }
+    return { ring: 'waiting', reason: this.#brokenLink(starter) }
+  }
+
+  #waitsFor(id: string): string | undefined {
+    const node = this.#nodes.get(id)
+    if (node?.state !== 'online') return `Node ${id} is offline.`
+    const misfit = this.#misfit(node)
+    if (misfit) return misfit
+    const { phase, progress, error } = node.assignment
+    if (node.epoch !== this.#plan.epoch) return `Node ${id} has not taken the plan yet.`
+    if (phase === 'ready') return undefined
+    if (phase === 'failed') return sentence(`Node ${id}: ${error ?? 'it failed'}`)
+    const far = progress ? ` (${progress.step}, ${progress.done} of ${progress.total})` : ''
+    return `Node ${id} is ${phase}${far}.`
+  }
+
+  #brokenLink(starter: NodeState | undefined): string {
+    for (const { peer } of this.#plan.stages) {
+      const node = this.#nodes.get(peer.id)
+      if (node?.state !== 'online') continue
+      const broken = node.links.find((l) => !l.up && l.direction === 'next')
+      if (broken)
+        return sentence(
+          `Node ${peer.id} does not reach ${broken.peer}: ${broken.reason ?? 'no link'}`,
+        )
+    }
+    const reason = starter?.state === 'online' ? starter.ring?.reason : undefined
+    return reason ?? 'The links between the nodes are being made.'
+  }
+
+  /** Every node that was ever seen, for `status`. */
+  get nodes(): VerbData<'status'>['nodes'] {
+    return [...this.#nodes.entries()]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([id, n]) => (n.state === 'online' ? n : { id, state: 'offline' as const }))
+  }
+
+  get info(): BridgeInfo {
+    const { version, protocol, cluster, peer } = this.#options
+    return {
+      version,
+      protocol,
+      cluster,
+      coordinator: peer,
+      epoch: this.#plan.epoch,
+      model: this.#plan.model,
+      stages: this.stages,
+    }
+  }
+}

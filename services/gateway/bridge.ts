@@ -1,0 +1,206 @@
+/**
+ * Requests on MQTT: reads what comes on `mdi/bridge/request/<verb>`, has it done, and
+ * answers on `mdi/bridge/response/<verb>`. Text of a running request goes out in numbered
+ * pieces on a topic of its own.
+ */
+import { MdiError } from '../errors.ts'
+import { checkSampling } from '../model/sampler.ts'
+import type { Bus, BusMessage, Clock, Random } from '../ports.ts'
+import {
+  buildTopic,
+  filterOf,
+  matchTopic,
+  optionsOf,
+  readRequest,
+  transactionOf,
+  verbOf,
+  writeMessage,
+} from '../wire/topics.ts'
+import type { Response, Verb, VerbData, VerbRequest } from '../wire/verbs.ts'
+import type { Answer, AnswerListener, TextRequest } from './generation.ts'
+
+/** What the bridge has done by others. */
+export type BridgeActions = {
+  /** Runs a request; refusals come through the listener. */
+  generate(
+    request: TextRequest,
+    model: string | undefined,
+    listener: AnswerListener,
+    asked: { asker: Asker; stream: boolean },
+  ): void
+  cancel(id: string): boolean
+  load(request: VerbRequest<'load'>): Promise<VerbData<'load'>>
+  unload(): Promise<VerbData<'unload'>>
+  status(): VerbData<'status'>
+  models(): Promise<VerbData<'models'>>
+  /** Whether a request of this id is running. */
+  running(id: string): boolean
+}
+
+/** Who asked, and how the answer reaches them. */
+export type Asker = {
+  verb: Verb
+  transaction?: string | number
+  /** MQTT 5: the answer goes here too, with the correlation data. */
+  responseTopic?: string
+  correlation?: string
+}
+
+/** Pieces of text are gathered for this long, so that a quick model does not flood. */
+const GATHER_MS = 40
+
+export class Bridge {
+  readonly #bus: Bus
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #actions: BridgeActions
+
+  constructor(bus: Bus, clock: Clock, random: Random, actions: BridgeActions) {
+    this.#bus = bus
+    this.#clock = clock
+    this.#random = random
+    this.#actions = actions
+  }
+
+  start(): void {
+    this.#bus.subscribe(filterOf('request'), (message) => {
+      // A request that is retained would be carried out again at every start.
+      if (!message.retained) void this.#request(message)
+    })
+  }
+
+  async #request(message: BusMessage): Promise<void> {
+    const name = matchTopic(message.topic)?.parameters.verb ?? ''
+    const transaction = transactionOf(message.payload)
+    const asker = (verb: Verb): Asker => ({
+      verb,
+      ...(transaction !== undefined && { transaction }),
+      ...(message.responseTopic !== undefined && { responseTopic: message.responseTopic }),
+      ...(message.correlation && {
+        correlation: Buffer.from(message.correlation).toString('base64'),
+      }),
+    })
+    try {
+      await this.#do(asker(verbOf(name)), message.payload)
+    } catch (error) {
+      if (!(error instanceof MdiError)) throw error
+      const topic = /^[A-Za-z0-9_-]{1,63}$/.test(name) ? name : 'unknown'
+      this.refuse(asker(topic as Verb), error)
+    }
+  }
+
+  async #do(asker: Asker, payload: Uint8Array): Promise<void> {
+    const { verb } = asker
+    if (verb === 'generate' || verb === 'chat') this.#generate(asker, verb, payload)
+    else if (verb === 'cancel') {
+      const { id } = readRequest('cancel', payload)
+      if (!this.#actions.cancel(id)) throw new MdiError('not-found', `No request ${id} is running.`)
+      this.answer(asker, { id })
+    } else if (verb === 'load')
+      this.answer(asker, await this.#actions.load(readRequest('load', payload)))
+    else if (verb === 'unload') {
+      readRequest('unload', payload)
+      this.answer(asker, await this.#actions.unload())
+    } else if (verb === 'status') {
+      readRequest('status', payload)
+      this.answer(asker, this.#actions.status())
+    } else {
+      readRequest('models', payload)
+      this.answer(asker, await this.#actions.models())
+    }
+  }
+
+  #generate(asker: Asker, verb: 'generate' | 'chat', payload: Uint8Array): void {
+    const request = readRequest(verb, payload) as VerbRequest<'generate'> | VerbRequest<'chat'>
+    const id = this.#idOf(request)
+    if (this.#actions.running(id))
+      throw new MdiError('bad-value', `A request ${id} is running already; choose another id.`)
+    const sampling = checkSampling({ seed: this.#random.uint32(), ...request.sampling })
+    const text: TextRequest = {
+      id,
+      input: 'prompt' in request ? { prompt: request.prompt } : { messages: request.messages },
+      sampling,
+      maxTokens: request.maxTokens,
+      stop: request.stop ?? [],
+    }
+    const stream = request.stream ?? true
+    const listener = this.listener(asker, id, stream)
+    this.#actions.generate(text, request.model, listener, { asker, stream })
+  }
+
+  /** The request's name: its own, its transaction where that can be one, or a new one. */
+  #idOf(request: { id?: string | undefined; transaction?: string | number | undefined }): string {
+    if (request.id !== undefined) return request.id
+    const name = String(request.transaction ?? '')
+    const usable = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/.test(name) && !this.#actions.running(name)
+    if (usable) return name
+    const part = () => this.#random.uint32().toString(16).padStart(8, '0')
+    return `r-${part()}${part()}`
+  }
+
+  /** Tells a request's text and end to whoever asked. */
+  listener(asker: Asker, id: string, stream: boolean): AnswerListener {
+    let index = 0
+    let gathered = ''
+    let cancelGather: (() => void) | undefined
+    const piece = (last: boolean) => {
+      cancelGather?.()
+      cancelGather = undefined
+      if (!stream || (gathered === '' && !last)) return
+      const message = { id, index: index++, text: gathered, ...(last && { last }) }
+      gathered = ''
+      const topic = buildTopic('stream', { request: id })
+      this.#bus.publish(topic, writeMessage('stream', message), optionsOf('stream'))
+    }
+    return {
+      text: (text) => {
+        gathered += text
+        cancelGather ??= this.#clock.after(GATHER_MS, () => piece(false))
+      },
+      end: (answer) => {
+        piece(true)
+        this.answer(asker, answerData(answer))
+      },
+      error: (error) => {
+        piece(true)
+        this.refuse(asker, error)
+      },
+    }
+  }
+
+  /** Answers with data. */
+  answer<V extends Verb>(asker: Asker, data: VerbData<V>): void {
+    this.#respond(asker, { status: 'ok', data })
+  }
+
+  /** Answers with an error's sentence. */
+  refuse(asker: Asker, error: MdiError): void {
+    const { code, message } = error
+    this.#respond(asker, { status: 'error', data: {}, error: message, code })
+  }
+
+  #respond(asker: Asker, response: Response<unknown>): void {
+    const { verb, transaction, responseTopic, correlation } = asker
+    const payload = JSON.stringify({
+      ...response,
+      ...(transaction !== undefined && { transaction }),
+    })
+    const options = {
+      ...optionsOf('response'),
+      ...(correlation !== undefined && { correlation: Buffer.from(correlation, 'base64') }),
+    }
+    this.#bus.publish(buildTopic('response', { verb }), payload, options)
+    if (responseTopic !== undefined) this.#bus.publish(responseTopic, payload, options)
+  }
+}
+
+const answerData = (answer: Answer): VerbData<'generate'> => ({
+  id: answer.id,
+  model: answer.model,
+  text: answer.text,
+  reason: answer.reason,
+  promptTokens: answer.promptTokens,
+  tokens: answer.tokens,
+  ...(answer.firstTokenMs !== undefined && { firstTokenMs: answer.firstTokenMs }),
+  ...(answer.tokensPerSecond !== undefined && { tokensPerSecond: answer.tokensPerSecond }),
+})

@@ -1,0 +1,235 @@
+/**
+ * Weight records in the store. They are cut into chunks of `limits.chunkBytes`; each chunk
+ * is one transaction, so that the log stays small and a killed process loses at most one.
+ * A record without a hash is being imported; one that is not sealed is being fetched.
+ */
+import { createHash, type Hash } from 'node:crypto'
+import { crc32 } from 'node:zlib'
+import { MdiError } from '../errors.ts'
+import { limits } from '../limits.ts'
+import type { PartialRecord } from '../ports.ts'
+import { type Connection, guarded } from './database.ts'
+import { chunkCount, type RecordReader } from './reader.ts'
+
+/** A record that is being imported. */
+type Import = { record: number; hash: Hash; chunk: Buffer; filled: number; number: number }
+
+const sha256 = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex')
+
+const checkSha256 = (text: string): void => {
+  if (!/^[0-9a-f]{64}$/.test(text))
+    throw new MdiError('bad-value', 'A record is named by its SHA-256 in 64 hexadecimal digits.')
+}
+
+type RecordRow = { id: number; bytes: number; sealed: number }
+
+/** The tables of records and their chunks. Nothing here gives room back to the disk. */
+export class Records {
+  readonly #db: Connection
+  readonly #path: string
+  readonly #reader: RecordReader
+  readonly #imports = new Map<number, Import>()
+
+  /** @param path the database's path, for sentences */
+  constructor(db: Connection, path: string, reader: RecordReader) {
+    this.#db = db
+    this.#path = path
+    this.#reader = reader
+  }
+
+  #guard<T>(work: () => T): T {
+    return guarded(this.#path, work)
+  }
+
+  #change<T>(work: () => T): T {
+    return this.#guard(() => this.#db.transaction(work).immediate())
+  }
+
+  #run(sql: string, ...values: unknown[]): number {
+    return this.#db.prepare(sql).run(...values).changes
+  }
+
+  #record(sha: string): RecordRow | undefined {
+    return this.#db
+      .prepare<[string], RecordRow>('SELECT id, bytes, sealed FROM record WHERE sha256 = ?')
+      .get(sha)
+  }
+
+  #known(sha: string): RecordRow {
+    const row = this.#record(sha)
+    if (!row) throw new MdiError('not-found', `The store has no record ${sha}.`)
+    return row
+  }
+
+  #insertChunk(record: number, number: number, data: Uint8Array, sha: string): void {
+    this.#run(
+      'INSERT INTO chunk (record, number, sha256, crc32, data) VALUES (?, ?, ?, ?, ?)',
+      record,
+      number,
+      sha,
+      crc32(data),
+      data,
+    )
+  }
+
+  /** Starts a record whose hash is not yet known. @returns its handle for the calls below */
+  beginImport(): number {
+    return this.#change(() => {
+      const row = this.#db.prepare('INSERT INTO record (bytes) VALUES (0)').run()
+      const record = Number(row.lastInsertRowid)
+      const chunk = Buffer.allocUnsafeSlow(limits.chunkBytes)
+      const hash = createHash('sha256')
+      this.#imports.set(record, { record, hash, chunk, filled: 0, number: 0 })
+      return record
+    })
+  }
+
+  #importOf(handle: number): Import {
+    const found = this.#imports.get(handle)
+    if (!found) throw new Error('this record is finished or dropped')
+    return found
+  }
+
+  /** Appends bytes; each full chunk is stored at once. */
+  writeImport(handle: number, bytes: Uint8Array): void {
+    const into = this.#importOf(handle)
+    let at = 0
+    while (at < bytes.length) {
+      const part = bytes.subarray(at, at + into.chunk.length - into.filled)
+      into.chunk.set(part, into.filled)
+      into.filled += part.length
+      at += part.length
+      if (into.filled === into.chunk.length) this.#storeImported(into)
+    }
+  }
+
+  #storeImported(into: Import): void {
+    const data = into.chunk.subarray(0, into.filled)
+    if ((into.number + 1) * limits.chunkBytes > limits.recordBytes)
+      throw new MdiError('bad-file', 'A weight record is larger than the store takes.')
+    this.#change(() => {
+      this.#insertChunk(into.record, into.number, data, sha256(data))
+      this.#run('UPDATE record SET bytes = bytes + ? WHERE id = ?', data.length, into.record)
+    })
+    into.hash.update(data)
+    into.number += 1
+    into.filled = 0
+  }
+
+  /** Seals an import under its hash; the same record twice is kept once. */
+  finishImport(handle: number): { sha256: string; bytes: number } {
+    const done = this.#importOf(handle)
+    if (done.filled > 0) this.#storeImported(done)
+    const sha = done.hash.digest('hex')
+    this.#imports.delete(handle)
+    return this.#change(() => {
+      const { bytes } = this.#db
+        .prepare<[number], { bytes: number }>('SELECT bytes FROM record WHERE id = ?')
+        .get(done.record) as { bytes: number }
+      const old = this.#record(sha)
+      if (old?.sealed) {
+        this.#run('DELETE FROM record WHERE id = ?', done.record)
+      } else {
+        if (old) this.#run('DELETE FROM record WHERE id = ?', old.id)
+        this.#run('UPDATE record SET sha256 = ?, sealed = 1 WHERE id = ?', sha, done.record)
+      }
+      return { sha256: sha, bytes }
+    })
+  }
+
+  /** Drops an import; without effect on one that is finished. @returns whether it was there */
+  abortImport(handle: number): boolean {
+    if (!this.#imports.has(handle)) return false
+    this.#change(() => this.#run('DELETE FROM record WHERE id = ? AND sha256 IS NULL', handle))
+    // Only now: on a full disk this is called once more.
+    this.#imports.delete(handle)
+    return true
+  }
+
+  /** Drops imports that were under way when the process was killed. */
+  dropImports(): void {
+    this.#change(() => this.#run('DELETE FROM record WHERE sha256 IS NULL'))
+  }
+
+  /** See `Store.openRecord`. */
+  openRecord(sha: string, bytes: number): PartialRecord {
+    checkSha256(sha)
+    if (!Number.isSafeInteger(bytes) || bytes < 1 || bytes > limits.recordBytes)
+      throw new MdiError('bad-value', `A record cannot have ${bytes} bytes.`)
+    return this.#change(() => {
+      let row = this.#record(sha)
+      if (row && row.bytes !== bytes) {
+        if (row.sealed)
+          throw new MdiError('bad-value', `Record ${sha} has ${row.bytes} bytes, not ${bytes}.`)
+        this.#run('DELETE FROM record WHERE id = ?', row.id)
+        row = undefined
+      }
+      if (!row) {
+        this.#run('INSERT INTO record (sha256, bytes) VALUES (?, ?)', sha, bytes)
+        return { sha256: sha, bytes, have: [] }
+      }
+      const have = this.#db
+        .prepare<[number], number>('SELECT number FROM chunk WHERE record = ? ORDER BY number')
+        .pluck()
+        .all(row.id) as number[]
+      return { sha256: sha, bytes, have }
+    })
+  }
+
+  /** See `Store.putChunk`. A chunk that is here already is passed over. */
+  putChunk(sha: string, index: number, data: Uint8Array, chunkSha256: string): void {
+    const row = this.#guard(() => this.#known(sha))
+    const length = this.#reader.chunkLength(row.bytes, index)
+    if (data.length !== length)
+      throw new MdiError(
+        'bad-file',
+        `Chunk ${index} of record ${sha} has ${data.length} bytes instead of ${length}.`,
+      )
+    if (sha256(data) !== chunkSha256)
+      throw new MdiError('bad-file', `Chunk ${index} of record ${sha} was damaged on the way.`)
+    this.#change(() => {
+      const there = this.#db.prepare('SELECT 1 FROM chunk WHERE record = ? AND number = ?')
+      if (!row.sealed && !there.get(row.id, index))
+        this.#insertChunk(row.id, index, data, chunkSha256)
+    })
+  }
+
+  /** See `Store.sealRecord`. A record that does not match its address is dropped. */
+  sealRecord(sha: string): void {
+    const row = this.#guard(() => this.#known(sha))
+    if (row.sealed) return
+    const chunks = chunkCount(row.bytes)
+    const count = this.#guard(() =>
+      this.#db.prepare('SELECT count(*) FROM chunk WHERE record = ?').pluck().get(row.id),
+    )
+    if (count !== chunks)
+      throw new MdiError('bad-file', `Record ${sha} has ${count} of ${chunks} chunks so far.`)
+    const hash = createHash('sha256')
+    for (let i = 0; i < chunks; i++) hash.update(this.#reader.chunk(row, i))
+    if (hash.digest('hex') !== sha) {
+      this.#change(() => this.#run('DELETE FROM record WHERE id = ?', row.id))
+      throw new MdiError('bad-file', `Record ${sha} does not match its hash: fetch it again.`)
+    }
+    this.#change(() => this.#run('UPDATE record SET sealed = 1 WHERE id = ?', row.id))
+  }
+
+  /** See `Store.getChunk`. */
+  getChunk(sha: string, index: number): { data: Uint8Array; sha256: string } {
+    return this.#guard(() => {
+      const row = this.#known(sha)
+      const data = this.#reader.chunk(row, index)
+      const hash = this.#db
+        .prepare<[number, number], string>(
+          'SELECT sha256 FROM chunk WHERE record = ? AND number = ?',
+        )
+        .pluck()
+        .get(row.id, index) as string
+      return { data, sha256: hash }
+    })
+  }
+
+  /** See `Store.hasRecords`. */
+  hasRecords(shas: readonly string[]): Set<string> {
+    return this.#guard(() => new Set(shas.filter((sha) => this.#record(sha)?.sealed)))
+  }
+}

@@ -1,0 +1,337 @@
+/** A node: agent, engine, store and links of one board, joined. Runs until it is stopped. */
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import { Agent, type AgentEffect, type AgentEvent, type Identity } from '../control/agent.ts'
+import { MdiError } from '../errors.ts'
+import { realClock, realRandom } from '../io/clock.ts'
+import type { LoadedConfig } from '../io/config.ts'
+import { MqttBus } from '../io/mqtt.ts'
+import { WorkerEngine } from '../io/ort/client.ts'
+import { WeightServer } from '../io/serve.ts'
+import type { SqliteStore } from '../io/sqlite.ts'
+import { availableMemory, hostKey, ownAddresses, processor } from '../io/system.ts'
+import { TcpLinks } from '../io/tcp.ts'
+import { fetchManifest, fetchRecords } from '../io/transfer.ts'
+import { manifestReference } from '../model/manifest.ts'
+import type { Manifest } from '../model/spec.ts'
+import type { OnProgress } from '../ports.ts'
+import { RingNode, sequencesFor } from '../ring/node.ts'
+import { version } from '../version.ts'
+import { type Assignment, type Desired, desiredSchema } from '../wire/control.ts'
+import { PROTOCOL } from '../wire/frame.ts'
+import { buildTopic, optionsOf, readMessage, writeMessage } from '../wire/topics.ts'
+import { CHUNK_ROWS, checkFits, type Entry, openStore } from './local.ts'
+import { changes, log } from './log.ts'
+
+const KEPT = 'desired'
+const TICK_MS = 1_000
+
+/** A running node. */
+export type NodeService = {
+  port: number
+  /** Ends when the node gives up by itself (its id is taken). */
+  done: Promise<void>
+  stop(): Promise<void>
+}
+
+/** Starts a node. Errors: `store`, `bad-value`; a broker that is away is waited for. */
+export const startNode = async (
+  entry: Entry,
+  config: LoadedConfig,
+  brokerUrl: string,
+): Promise<NodeService> => {
+  const store = await openStore(entry, config.data)
+  const service = new Node(entry, config, store)
+  try {
+    return await service.start(brokerUrl)
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+class Node {
+  readonly #config: LoadedConfig
+  readonly #store: SqliteStore
+  readonly #engine: WorkerEngine
+  readonly #links: TcpLinks
+  readonly #ring: RingNode
+  readonly #instance = randomUUID()
+  #agent!: Agent
+  #bus!: MqttBus
+  #fetching: AbortController | undefined
+  #manifest: Manifest | undefined
+  #loadedBytes = 0
+  #stopTick: () => void = () => {}
+  #finish: (error?: Error) => void = () => {}
+
+  constructor(entry: Entry, config: LoadedConfig, store: SqliteStore) {
+    this.#config = config
+    this.#store = store
+    const threads = config.engine.threads ?? processor().cores
+    this.#engine = new WorkerEngine(entry, {
+      store: config.data,
+      folder: join(config.data, 'runtime'),
+      threads,
+    })
+    const weights = new WeightServer(store)
+    this.#links = new TcpLinks({
+      node: config.node,
+      cluster: config.cluster,
+      version,
+      onWeights: (connection) => weights.serve(connection),
+      onTrouble: changes(log),
+    })
+    this.#ring = new RingNode({
+      id: config.node,
+      engine: this.#engine,
+      links: this.#links,
+      clock: realClock,
+      random: realRandom,
+      onRing: (whole, reason) => this.#feed({ kind: 'ring', whole, reason }),
+      onLink: (link) => this.#feed({ kind: 'link', link }),
+    })
+  }
+
+  async start(brokerUrl: string): Promise<NodeService> {
+    const { config } = { config: this.#config }
+    const port = await this.#links.start(config.ports.data, config.ports.host)
+    const speed = await this.#engine.measure(config.engine.arithmetic)
+    const identity = await this.#identity(port, speed)
+    this.#agent = new Agent(identity)
+    const stateTopic = buildTopic('state', { node: config.node })
+    this.#bus = new MqttBus({
+      url: brokerUrl,
+      clientId: `mdi-${config.node}-${this.#instance.slice(0, 8)}`,
+      will: { topic: stateTopic, payload: writeMessage('state', { state: 'offline' }) },
+      ...(config.broker.user !== undefined && { username: config.broker.user }),
+      ...(config.broker.password !== undefined && { password: config.broker.password }),
+      onTrouble: changes(log),
+    })
+    const done = new Promise<void>((resolve, reject) => {
+      this.#finish = (error) => (error ? reject(error) : resolve())
+    })
+    done.catch(() => {})
+    this.#feed({ kind: 'start', kept: await this.#kept() })
+    this.#subscribe(stateTopic)
+    this.#bus.start()
+    this.#tick()
+    log(`Node ${config.node} of cluster ${config.cluster}: data port ${port}, broker ${brokerUrl}.`)
+    return { port, done, stop: () => this.#stop(stateTopic) }
+  }
+
+  async #identity(port: number, speed: Record<string, number>): Promise<Identity> {
+    const { node, cluster, engine } = this.#config
+    const { name, cores } = processor()
+    return {
+      id: node,
+      name: node,
+      cluster,
+      version,
+      protocol: PROTOCOL,
+      instance: this.#instance,
+      addresses: ownAddresses(this.#config.ports.host),
+      port,
+      profile: {
+        memoryBytes: availableMemory(engine.memory) + this.#loadedBytes,
+        cpu: name,
+        cores,
+        speed,
+        host: hostKey(),
+      },
+      held: await this.#held(),
+    }
+  }
+
+  /** Which layers of which models are in the store, as ranges. */
+  async #held(): Promise<Identity['held']> {
+    const models = await this.#store.listModels()
+    return Promise.all(
+      models.slice(0, 64).map(async (manifest) => {
+        const layers = manifest.records.filter((r) => r.kind === 'layer')
+        const have = await this.#store.hasRecords(layers.map((r) => r.sha256))
+        const ranges: [number, number][] = []
+        for (const { layer = 0, sha256 } of layers) {
+          if (!have.has(sha256)) continue
+          const last = ranges.at(-1)
+          if (last && last[1] === layer) last[1] = layer + 1
+          else ranges.push([layer, layer + 1])
+        }
+        return { manifest: manifestReference(manifest).manifest, ranges }
+      }),
+    )
+  }
+
+  async #kept(): Promise<Desired | undefined> {
+    const text = await this.#store.getConfig(KEPT)
+    if (text === undefined) return undefined
+    const parsed = desiredSchema.safeParse(JSON.parse(text))
+    return parsed.success ? parsed.data : undefined
+  }
+
+  #subscribe(stateTopic: string): void {
+    const tell = changes(log)
+    const guarded = (work: () => void) => {
+      try {
+        work()
+      } catch (error) {
+        if (!(error instanceof MdiError)) throw error
+        tell(error.message)
+      }
+    }
+    this.#bus.subscribe(buildTopic('desired', { node: this.#config.node }), ({ topic, payload }) =>
+      guarded(() => {
+        if (payload.length === 0) return
+        this.#feed({ kind: 'desired', desired: readMessage('desired', topic, payload) })
+      }),
+    )
+    this.#bus.subscribe(stateTopic, ({ topic, payload, retained }) =>
+      guarded(() => {
+        if (payload.length === 0) return
+        const state = readMessage('state', topic, payload)
+        if (state.state === 'offline') {
+          // The will of a former life of ours came late: we are here.
+          if (!retained) this.#feed({ kind: 'bus' })
+          return
+        }
+        const address = `${state.addresses[0] ?? 'unknown'} port ${state.port}`
+        this.#feed({ kind: 'twin', instance: state.instance, address, retained })
+      }),
+    )
+    const told = changes(log)
+    this.#bus.onConnection((connection) => {
+      told(connection.up ? 'Connected to the broker.' : connection.reason)
+      if (connection.up) this.#feed({ kind: 'bus' })
+    })
+  }
+
+  #tick(): void {
+    this.#stopTick = realClock.after(TICK_MS, () => {
+      this.#feed({ kind: 'tick' })
+      this.#tick()
+    })
+  }
+
+  #feed(event: AgentEvent): void {
+    for (const effect of this.#agent.handle(event, realClock.now())) this.#do(effect)
+  }
+
+  #do(effect: AgentEffect): void {
+    switch (effect.kind) {
+      case 'publish':
+        this.#publish(effect.state)
+        return
+      case 'keep':
+        void this.#store.setConfig(KEPT, JSON.stringify(effect.desired))
+        return
+      case 'fetch':
+        this.#work(effect.work, 'fetched', (p) => this.#fetch(effect.assignment, p))
+        return
+      case 'load':
+        this.#work(effect.work, 'loaded', (p) => this.#load(effect.assignment, p))
+        return
+      case 'join':
+        this.#join(effect.epoch, effect.assignment)
+        return
+      case 'leave':
+        this.#ring.stop(effect.reason)
+        return
+      case 'unload':
+        this.#unload()
+        return
+      case 'log':
+        log(effect.message)
+        return
+      case 'give-up':
+        this.#finish(new MdiError('bad-value', effect.message))
+    }
+  }
+
+  #publish(state: Parameters<typeof writeMessage<'state'>>[1]): void {
+    const topic = buildTopic('state', { node: this.#config.node })
+    this.#bus.publish(topic, writeMessage('state', state), optionsOf('state'))
+  }
+
+  #work(work: number, done: 'fetched' | 'loaded', task: (p: OnProgress) => Promise<void>): void {
+    task((progress) => this.#feed({ kind: 'progress', work, progress })).then(
+      () => this.#feed({ kind: done, work }),
+      (error: unknown) => {
+        if (!(error instanceof MdiError)) throw error
+        this.#feed({ kind: 'failed', work, error })
+      },
+    )
+  }
+
+  async #fetch(assignment: Assignment, onProgress: OnProgress): Promise<void> {
+    this.#fetching?.abort()
+    const abort = new AbortController()
+    this.#fetching = abort
+    const options = {
+      sources: assignment.sources.filter((s) => s.id !== this.#config.node),
+      dial: (peer: Assignment['sources'][number], signal: AbortSignal) =>
+        this.#links.dial(peer, 'weights', signal),
+      signal: abort.signal,
+    }
+    const manifest = await this.#findManifest(assignment, options)
+    this.#manifest = manifest
+    const wanted = manifest.records.filter(
+      (r) =>
+        (r.kind === 'layer' &&
+          (r.layer ?? 0) >= assignment.first &&
+          (r.layer ?? 0) < assignment.end) ||
+        (r.kind !== 'layer' && assignment.starter),
+    )
+    await fetchRecords(this.#store, wanted, { ...options, onProgress })
+    const speed = await this.#engine.measure(assignment.arithmetic)
+    const identity = await this.#identity(this.#agent.state.port, speed)
+    this.#feed({ kind: 'identity', identity })
+  }
+
+  async #findManifest(
+    { model }: Assignment,
+    options: Parameters<typeof fetchManifest>[1],
+  ): Promise<Manifest> {
+    const known = await this.#store.getModel(model.name)
+    if (known && manifestReference(known).manifest === model.manifest) return known
+    const manifest = await fetchManifest(model, options)
+    await this.#store.putModel(manifest)
+    return manifest
+  }
+
+  async #load(assignment: Assignment, onProgress: OnProgress): Promise<void> {
+    const manifest = this.#manifest
+    if (!manifest) throw new MdiError('not-found', 'The manifest is not here.')
+    const { first, end, starter, arithmetic, context } = assignment
+    const available = availableMemory(this.#config.engine.memory) + this.#loadedBytes
+    checkFits(manifest, first, end, starter, Math.min(context, 256), available)
+    const report = await this.#engine.load(
+      { manifest, first, end, ends: starter, arithmetic, context },
+      onProgress,
+    )
+    this.#loadedBytes = report.weightBytes
+  }
+
+  #join(epoch: number, assignment: Assignment): void {
+    const hidden = this.#manifest?.spec.hidden ?? 0
+    const sequences = sequencesFor(assignment.stages)
+    this.#ring.start({ epoch, hidden, assignment, chunkRows: CHUNK_ROWS, sequences })
+  }
+
+  #unload(): void {
+    this.#fetching?.abort()
+    this.#loadedBytes = 0
+    void this.#engine.unload()
+  }
+
+  async #stop(stateTopic: string): Promise<void> {
+    this.#stopTick()
+    this.#fetching?.abort()
+    this.#ring.stop(`node ${this.#config.node} was stopped`)
+    this.#bus.publish(stateTopic, writeMessage('state', { state: 'offline' }), optionsOf('state'))
+    await this.#bus.close()
+    await this.#links.close()
+    await this.#engine.close()
+    await this.#store.close()
+    this.#finish()
+  }
+}

@@ -1,0 +1,128 @@
+/** A folder's tokenizer, chat template and end tokens, from its JSON files. */
+import { MdiError } from '../errors.ts'
+import { limits } from '../limits.ts'
+import { type Folder, isObject, type Json, readJson, readText } from './folder.ts'
+import type { GgufMetadata } from './gguf.ts'
+import { readSentencePiece } from './sentencepiece.ts'
+import type { TextSpec } from './spec.ts'
+
+/** A token as tokenizer_config.json names it: a text, or an object with one. */
+const tokenText = (value: unknown): string | undefined => {
+  if (typeof value === 'string') return value
+  return isObject(value) && typeof value.content === 'string' ? value.content : undefined
+}
+
+/** Ids under a key: one number or several. */
+const idsAt = (json: Json | undefined, key: string): number[] => {
+  const value = json?.[key]
+  const list = Array.isArray(value) ? value : [value]
+  return list.filter((id): id is number => Number.isInteger(id) && (id as number) >= 0)
+}
+
+/** The template: a file of its own, or in the tokenizer's configuration, one or several. */
+const templateOf = async (folder: Folder, config: Json): Promise<string | undefined> => {
+  const file = await readText(folder, 'chat_template.jinja', limits.modelConfigBytes)
+  if (file !== undefined) return file
+  const apart = (await readJson(folder, 'chat_template.json'))?.chat_template
+  const given = apart ?? config.chat_template
+  if (typeof given === 'string') return given
+  if (!Array.isArray(given)) return undefined
+  const named = given.find((t) => isObject(t) && t.name === 'default')
+  return isObject(named) && typeof named.template === 'string' ? named.template : undefined
+}
+
+/** Whether the tokenizer's own post-processing begins a text with this token. */
+const beginsWith = (processor: unknown, token: string): boolean | undefined => {
+  if (!isObject(processor)) return undefined
+  if (Array.isArray(processor.processors)) {
+    const found = processor.processors.map((p) => beginsWith(p, token))
+    return found.find((f) => f !== undefined)
+  }
+  if (processor.type !== 'TemplateProcessing' || !Array.isArray(processor.single)) return undefined
+  const first: unknown = processor.single[0]
+  return isObject(first) && isObject(first.SpecialToken) && first.SpecialToken.id === token
+}
+
+/** The parts of tokenizer.json that are read; the beginning-of-text token is put elsewhere. */
+const partsOf = (json: Json): Json => ({
+  added_tokens: json.added_tokens ?? [],
+  normalizer: json.normalizer ?? null,
+  pre_tokenizer: json.pre_tokenizer ?? null,
+  post_processor: null,
+  decoder: json.decoder ?? null,
+  model: json.model,
+})
+
+const idOf = (json: Json, token: string): number | undefined => {
+  const added = Array.isArray(json.added_tokens) ? json.added_tokens : []
+  const found = added.find((t) => isObject(t) && t.content === token)
+  const vocab = isObject(json.model) && isObject(json.model.vocab) ? json.model.vocab : {}
+  const id: unknown = isObject(found) ? found.id : Object.hasOwn(vocab, token) && vocab[token]
+  return typeof id === 'number' ? id : undefined
+}
+
+type Parts = { tokenizerConfig: Json; template: string | undefined; ends: number[] }
+
+const fromTokenizerJson = (json: Json, { tokenizerConfig, template, ends }: Parts): TextSpec => {
+  const bosToken = tokenText(tokenizerConfig.bos_token)
+  const eosToken = tokenText(tokenizerConfig.eos_token)
+  const bosId = bosToken === undefined ? undefined : idOf(json, bosToken)
+  const eosId = eosToken === undefined ? undefined : idOf(json, eosToken)
+  const begins = bosToken === undefined ? false : beginsWith(json.post_processor, bosToken)
+  const addBos = begins ?? tokenizerConfig.add_bos_token === true
+  const endIds = new Set([...ends, ...(eosId === undefined ? [] : [eosId])])
+  return {
+    tokenizer: partsOf(json),
+    tokenizerConfig: {},
+    ...(template !== undefined && { chatTemplate: template }),
+    ...(bosToken !== undefined && { bosToken }),
+    ...(eosToken !== undefined && { eosToken }),
+    endIds: [...endIds].sort((a, b) => a - b),
+    addBos: addBos && bosId !== undefined,
+    ...(bosId !== undefined && { bosId }),
+  }
+}
+
+/** Tokens that tokenizer_config.json adds to a SentencePiece model. */
+const addedTokens = (config: Json): Map<number, string> => {
+  const list = isObject(config.added_tokens_decoder) ? config.added_tokens_decoder : {}
+  const added = new Map<number, string>()
+  for (const [id, token] of Object.entries(list)) {
+    const text = tokenText(token)
+    if (text !== undefined && isObject(token) && token.special === true) added.set(Number(id), text)
+  }
+  return added
+}
+
+/**
+ * Reads a folder's tokenizer and template: from tokenizer.json, or else from tokenizer.model.
+ * @param config the model's config.json
+ * @param vocab rows of the embedding
+ * @param fromKeys reads a tokenizer from the keys of a GGUF file
+ * Errors: `bad-file`, `unsupported`.
+ */
+export const textSpecFromFolder = async (
+  folder: Folder,
+  config: Json,
+  vocab: number,
+  fromKeys: (metadata: GgufMetadata) => TextSpec,
+): Promise<TextSpec> => {
+  const tokenizerConfig = (await readJson(folder, 'tokenizer_config.json')) ?? {}
+  const generation = await readJson(folder, 'generation_config.json')
+  const ends = [...idsAt(generation, 'eos_token_id'), ...idsAt(config, 'eos_token_id')]
+  const template = await templateOf(folder, tokenizerConfig)
+  const json = await readJson(folder, 'tokenizer.json', limits.tokenizerBytes)
+  if (json) return fromTokenizerJson(json, { tokenizerConfig, template, ends })
+  const source = await folder.open('tokenizer.model')
+  if (!source)
+    throw new MdiError('bad-file', `${folder.name} has no tokenizer.json and no tokenizer.model.`)
+  if (source.size > limits.tokenizerBytes)
+    throw new MdiError('bad-file', `${folder.name}: tokenizer.model is too long.`)
+  const bytes = await source.read(0, source.size)
+  const keys = readSentencePiece(source.name, bytes, vocab, addedTokens(tokenizerConfig))
+  const { add_bos_token: addBos } = tokenizerConfig
+  if (typeof addBos === 'boolean') keys.set('tokenizer.ggml.add_bos_token', addBos)
+  if (template !== undefined) keys.set('tokenizer.chat_template', template)
+  const spec = fromKeys(keys)
+  return { ...spec, endIds: [...new Set([...spec.endIds, ...ends])].sort((a, b) => a - b) }
+}

@@ -1,0 +1,82 @@
+/** A disk that is really full: a small file system in memory, where one can be mounted. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { LocalStore } from '../../services/io/store.ts'
+import type { Manifest } from '../../services/model/spec.ts'
+import { bytesOf } from './bytes.ts'
+
+const disk = mkdtempSync(join(tmpdir(), 'mdi-full-'))
+const folder = join(disk, 'store')
+const mounted =
+  spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=80m', 'none', disk], { stdio: 'ignore' })
+    .status === 0
+const skip = mounted ? false : 'a file system can be mounted by root only'
+after(() => {
+  if (mounted) spawnSync('umount', ['-l', disk])
+  rmSync(disk, { recursive: true })
+})
+const free = (): number => {
+  const { bavail, bsize } = statfsSync(disk)
+  return bavail * bsize
+}
+/** Fills the disk to the last byte. */
+const fill = (): void => {
+  try {
+    for (;;) writeFileSync(join(disk, 'fill'), Buffer.alloc(Math.max(1, free())), { flag: 'a' })
+  } catch (error) {
+    assert.equal((error as { code?: unknown }).code, 'ENOSPC')
+  }
+}
+const put = (store: LocalStore, seed: number, bytes: number): string => {
+  const handle = store.beginImport()
+  store.writeImport(handle, bytesOf(seed, bytes))
+  return store.finishImport(handle).sha256
+}
+const full = { name: 'MdiError', code: 'disk-full' }
+let kept = ''
+
+before(() => {
+  if (!mounted) return
+  const store = new LocalStore({ folder })
+  kept = put(store, 1, 3_000_000)
+  store.close()
+})
+
+test('an import that fills the disk is dropped, and its room comes back', { skip }, () => {
+  const store = new LocalStore({ folder })
+  const room = free()
+  for (let round = 0; round < 2; round++) {
+    const handle = store.beginImport()
+    assert.throws(() => {
+      for (let seed = 2; ; seed++) store.writeImport(handle, bytesOf(seed, 3_000_000))
+    }, full)
+    store.abortImport(handle)
+    assert.ok(free() > room - 1_000_000, `${free()} of ${room} bytes are free`)
+  }
+  assert.equal(store.readRecord(kept, 0, 3_000_000).length, 3_000_000)
+  store.close()
+})
+
+test('on a disk without a byte left a model can be removed', { skip }, () => {
+  const store = new LocalStore({ folder })
+  const other = put(store, 9, 9_000_000)
+  store.putModel({ name: 'm', records: [{ sha256: other }] } as unknown as Manifest)
+  fill()
+  assert.throws(() => put(store, 10, 9_000_000), full)
+  assert.ok(store.removeModel('m') >= 9_000_000)
+  assert.ok(free() >= 9_000_000)
+  store.close()
+})
+
+test('on a disk without a byte left a store opens and reads', { skip }, () => {
+  rmSync(join(disk, 'fill'))
+  new LocalStore({ folder }).close()
+  fill()
+  const store = new LocalStore({ folder })
+  assert.equal(store.readRecord(kept, 0, 3_000_000).length, 3_000_000)
+  store.close()
+})
