@@ -1,16 +1,14 @@
 /** The bundle, copied to an empty folder without `node_modules`, is all that is needed. */
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { version } from '../../services/version.ts'
-import { runMdi } from '../fakes/cli.ts'
+import { buildBundle, runMdi } from '../fakes/cli.ts'
 import { randomModel } from '../fakes/model.ts'
 
-const script = fileURLToPath(new URL('../../scripts/bundle.ts', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'mdi-bundle-'))
 const data = join(folder, 'data')
 const bundle = { data, entry: join(folder, 'out', 'mdi.cjs') }
@@ -18,10 +16,7 @@ after(() => rmSync(folder, { recursive: true }))
 
 before(() => {
   mkdirSync(data)
-  const words = ['--disable-warning=ExperimentalWarning', script, '--out', join(folder, 'out')]
-  const built = spawnSync(process.execPath, words, { encoding: 'utf8' })
-  assert.equal(built.status, 0, built.stderr)
-  assert.match(built.stdout, /MB {2}mdi\.cjs\n/)
+  assert.match(buildBundle(join(folder, 'out')).said, /MB {2}mdi\.cjs\n/)
 })
 
 test('it knows its version', async () => {
