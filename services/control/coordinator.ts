@@ -5,7 +5,7 @@
  */
 import { MdiError } from '../errors.ts'
 import type { Manifest } from '../model/spec.ts'
-import { modelCost } from '../plan/cost.ts'
+import { modelCost, PLANNED_POSITIONS } from '../plan/cost.ts'
 import { partition } from '../plan/partition.ts'
 import type { BridgeHealth, BridgeInfo, Desired, NodeState, Online } from '../wire/control.ts'
 import type { Peer } from '../wire/values.ts'
@@ -50,9 +50,6 @@ export type CoordinatorEffect =
 
 /** Ends with one full stop, whatever a reason ended with. */
 const sentence = (text: string): string => `${text.replace(/\.+$/, '')}.`
-
-/** Positions reserved for each sequence when a split is planned; caches grow as needed. */
-const PLANNED_POSITIONS = 1_024
 
 export class Coordinator {
   readonly #options: CoordinatorOptions
