@@ -93,6 +93,8 @@ export class Cluster {
   readonly watch: Watch
   readonly ring: RemoteRing
   readonly url: string
+  /** The cluster's name. */
+  readonly name: string
 
   private constructor(
     coordinator: Service,
@@ -100,12 +102,14 @@ export class Cluster {
     watch: Watch,
     ring: RemoteRing,
     url: string,
+    name: string,
   ) {
     this.coordinator = coordinator
     this.nodes = nodes
     this.watch = watch
     this.ring = ring
     this.url = url
+    this.name = name
   }
 
   /** Starts everything; resolves when every node has shown itself. */
@@ -130,7 +134,7 @@ export class Cluster {
     for (const node of nodes) node.start()
     const watch = new Watch(url)
     const ring = await RemoteRing.connect(settingsFor(url))
-    const cluster = new Cluster(coordinator, nodes, watch, ring, url)
+    const cluster = new Cluster(coordinator, nodes, watch, ring, url, name)
     await watch.until(() => nodes.every((n) => watch.states.get(n.name)?.state === 'online'))
     return cluster
   }
