@@ -140,6 +140,37 @@ export const limits = {
   /** A node is told lost to waiting requests within this time. */
   lossMs: 5_000,
 
+  /** Downloads: redirects in a row, silence, pauses between tries without progress, and their number. */
+  redirects: 10,
+  downloadSilenceMs: 30_000,
+  downloadRetryMs: 1_000,
+  downloadRetryAfterMs: 300_000,
+  downloadTries: 6,
+  /** Files of one model on a hub. */
+  hubFiles: 10_000,
+  /** Requests that wait at a gateway, in all and of one client. */
+  queuedRequests: 256,
+  queuedOfClient: 32,
+  /** Conversations that are remembered, their turns and bytes, and for how long unused. */
+  conversations: 256,
+  conversationTurns: 32,
+  conversationBytes: 64 * KiB,
+  conversationMs: 600_000,
+
+  /** Wyoming: an event's header line (as its reference reader has it), data and payload. */
+  wyomingHeaderBytes: 64 * KiB,
+  wyomingDataBytes: 256 * KiB,
+  wyomingPayloadBytes: 4 * MiB,
+  /** An event that has begun must be whole within this time; a caller may be silent so long. */
+  wyomingEventMs: 10_000,
+  wyomingIdleMs: 60_000,
+  /** Callers at once; bytes that wait for one that does not read. */
+  voiceCallers: 256,
+  voiceSendBytes: 1 * MiB,
+  /** What a person says at once, and tokens of a spoken answer. */
+  utteranceBytes: 4 * KiB,
+  spokenTokens: 256,
+
   /** A configuration file. */
   configBytes: 1 * MiB,
 } as const
