@@ -40,6 +40,15 @@ test('it imports a model and speaks, with its workers, as the sources do', async
   assert.deepEqual(lines(spoken.stdout), lines(sources.stdout))
 })
 
+test('what computes reports nothing to anyone: it leaves no files of its own', async () => {
+  const home = join(folder, 'home')
+  mkdirSync(home)
+  const quiet = { ...bundle, env: { HOME: home, TMPDIR: home } }
+  const ran = await runMdi(quiet, 'generate', '--raw', '--max-tokens', '4', 'tea')
+  assert.equal(ran.code, 0, ran.stderr)
+  assert.deepEqual(readdirSync(home), [])
+})
+
 test('without the setting of the C library it starts itself anew with it', async () => {
   const ran = await runMdi({ ...bundle, env: { MALLOC_MMAP_THRESHOLD_: '' } }, '--version')
   assert.equal(ran.stdout, `${version}\n`)
