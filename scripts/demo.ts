@@ -1,18 +1,21 @@
 /**
- * The demonstration (`scripts/demo`): builds the bundle, and from it imports a model and
- * answers several prompts at once, in a folder that is gone afterwards.
+ * The demonstration (`scripts/demo`): builds the bundle, and from it starts a ring of nodes
+ * with a broker of its own, spreads a model over them and answers several prompts at once;
+ * all in a folder that is gone afterwards.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { closeSync, existsSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { Command, CommanderError } from 'commander'
 import { several, whole } from '../services/cli/options.ts'
-import { tellError } from '../services/cli/output.ts'
+import { bytes, table, tellError } from '../services/cli/output.ts'
 import { MdiError } from '../services/errors.ts'
 import { randomShapes, writeRandomModel } from '../services/model/synthetic.ts'
+import type { VerbData } from '../services/wire/verbs.ts'
+import { Cluster } from './cluster.ts'
+import { Place } from './processes.ts'
 
 type Options = {
   model?: string
@@ -39,14 +42,15 @@ const housePrompts = [
 
 /** The folder of this run, its processes, and their end, whatever happens. */
 class Stage {
-  readonly folder = mkdtempSync(join(tmpdir(), 'mdi-demo-'))
+  readonly place = new Place()
+  readonly folder = this.place.folder
   readonly #children = new Set<ChildProcess>()
   #interrupts = 0
 
   constructor() {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
       process.on(signal, () => this.#interrupt())
-    process.on('exit', () => this.clear())
+    process.on('exit', () => this.#endChildren())
   }
 
   get interrupted(): boolean {
@@ -80,9 +84,14 @@ class Stage {
     return out
   }
 
-  clear(): void {
+  #endChildren(): void {
     for (const child of this.#children) child.kill('SIGKILL')
-    rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  /** Ends whatever runs, and removes the folder. */
+  async clear(): Promise<void> {
+    this.#endChildren()
+    await this.place.close()
   }
 }
 
@@ -95,12 +104,40 @@ class Failed extends Error {
   }
 }
 
-/** What speaks: how `mdi` is run against it, and what ends it. A ring of one needs no more. */
-type Ring = { speak(words: readonly string[], shown: boolean): Promise<string> }
+type Member = { node: string; layers: number; residentBytes: number }
 
-const openRing = (stage: Stage, mdi: string): Ring => ({
-  speak: (words, shown) => stage.run([mdi, 'generate', ...words], shown),
-})
+/** A ring that has the model loaded. */
+type Ring = {
+  speak(words: readonly string[], shown: boolean): Promise<string>
+  members(): Member[]
+}
+
+const residentBytes = (pid: number): number => {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024
+}
+
+/** Starts a broker, a coordinator and the nodes, and spreads the model over them. */
+const openRing = async (stage: Stage, mdi: string, count: number, model: string): Promise<Ring> => {
+  const models = join(stage.folder, 'data')
+  const cluster = await Cluster.start(stage.place, { nodes: count, models, name: 'demo' })
+  let stages: VerbData<'load'>['stages']
+  try {
+    stages = (await cluster.load(model)).stages
+  } finally {
+    // From here on the questions are a client's of its own, like any other's.
+    await cluster.close()
+  }
+  return {
+    speak: (words, shown) => stage.run([mdi, 'generate', '--broker', cluster.url, ...words], shown),
+    members: () =>
+      stages.map(({ node, first, end }) => ({
+        node,
+        layers: end - first,
+        residentBytes: residentBytes(cluster.node(node).pid),
+      })),
+  }
+}
 
 const randomModel = async (file: string): Promise<void> => {
   const fd = openSync(file, 'w')
@@ -132,12 +169,12 @@ const demo = async (options: Options): Promise<void> => {
   try {
     const { file, random, texts } = await chooseModel(stage, options, say)
     say('Building…')
-    const out = join(stage.folder, 'bundle')
-    await stage.run([join(root, 'scripts', 'bundle.ts'), '--out', out], false)
-    const mdi = join(out, 'mdi.cjs')
-    const imported = await stage.run([mdi, 'import', file], false)
+    stage.place.build()
+    const mdi = join(stage.folder, 'dist', 'mdi.cjs')
+    const imported = await stage.run([mdi, 'import', file, '--name', 'demo'], false)
     say(imported.trimEnd())
-    const ring = openRing(stage, mdi)
+    say(`Starting ${options.nodes} ${options.nodes === 1 ? 'node' : 'nodes'} and loading…`)
+    const ring = await openRing(stage, mdi, options.nodes, 'demo')
     const asked = options.prompt ?? texts
     for (const [i, text] of asked.entries()) say(`  [${i + 1}] ${text}`)
     say(asked.length > 1 ? `\n${asked.length} answers at once, as they come:` : '')
@@ -148,26 +185,28 @@ const demo = async (options: Options): Promise<void> => {
     ]
     if (options.json) {
       const document = JSON.parse(await ring.speak([...words, '--json', '--', ...asked], false))
-      const whole = { file: basename(file), random, ...document }
+      const whole = { file: basename(file), random, nodes: ring.members(), ...document }
       process.stdout.write(`${JSON.stringify(whole, undefined, 2)}\n`)
-    } else await ring.speak([...words, '--', ...asked], true)
+      return
+    }
+    await ring.speak([...words, '--', ...asked], true)
+    say('')
+    table(
+      ['NODE', 'LAYERS', 'MEMORY'],
+      ring.members().map((m) => [m.node, m.layers, bytes(m.residentBytes)]),
+    )
   } finally {
-    stage.clear()
+    await stage.clear()
   }
-}
-
-const nodes = (text: string): number => {
-  if (whole(1)(text) !== 1) throw new InvalidArgumentError('Only a ring of one can be made yet.')
-  return 1
 }
 
 const program = new Command('scripts/demo')
   .description(
-    `Installs, builds, and answers several prompts at once on this machine; everything it
-makes is gone afterwards.`,
+    `Installs, builds, starts a ring of nodes on this machine and answers several prompts at
+once; everything it makes is gone afterwards.`,
   )
   .option('--model <file>', 'a GGUF file; otherwise the one in firmware/model, or a random one')
-  .option('--nodes <n>', 'nodes of the ring', nodes, 1)
+  .option('--nodes <n>', 'nodes of the ring', whole(1), 3)
   .option('--prompt <text>', 'what to answer; can be given again', several)
   .option('--max-tokens <n>', 'tokens of an answer at most', whole(1), 64)
   .option('--greedy', 'always the likeliest token')
