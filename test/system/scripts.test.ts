@@ -33,14 +33,25 @@ const run = (name: string, ...words: string[]): Promise<Ran> => finished(start(n
 const nothingLeft = () => assert.deepEqual(readdirSync(temporary), [])
 
 test('the demonstration answers several prompts at once, and leaves nothing', async () => {
-  const words = ['--json', '--greedy', '--max-tokens', '4', '--prompt', 'one', '--prompt', 'two']
+  const words = [
+    '--json',
+    '--nodes',
+    '2',
+    '--greedy',
+    '--max-tokens',
+    '4',
+    '--prompt',
+    'one',
+    '--prompt',
+    'two',
+  ]
   const ran = await run('demo', ...words)
   assert.equal(ran.code, 0, ran.stderr)
   const { nodes, answers } = JSON.parse(ran.stdout) as {
     nodes: { layers: number; residentBytes: number }[]
     answers: { tokens: number; prompt: string }[]
   }
-  assert.ok(nodes.length === 1 && nodes.every((n) => n.layers > 0 && n.residentBytes > 1e6))
+  assert.ok(nodes.length === 2 && nodes.every((n) => n.layers > 0 && n.residentBytes > 1e6))
   assert.deepEqual(
     answers.map((a) => a.prompt),
     ['one', 'two'],
