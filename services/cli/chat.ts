@@ -47,6 +47,11 @@ const converse = async (speaker: Speaker, options: Options): Promise<void> => {
   process.on('SIGINT', interrupt)
   if (terminal) process.stdout.write(`${speaker.model ?? 'The ring'}. Ctrl-D ends the chat.\n`)
   try {
+    // Standard input may end while an answer still comes.
+    let open = true
+    input.once('close', () => {
+      open = false
+    })
     input.prompt()
     for await (const line of input) {
       if (line.trim() !== '') {
@@ -55,7 +60,7 @@ const converse = async (speaker: Speaker, options: Options): Promise<void> => {
         await answerTurn(speaker, messages, running, options)
         running = undefined
       }
-      input.prompt()
+      if (open) input.prompt()
     }
   } finally {
     process.off('SIGINT', interrupt)

@@ -8,14 +8,14 @@ import type { Progress } from '../ports.ts'
 import type { Actual, Assignment, Desired, LinkState, Online } from '../wire/control.ts'
 
 /** What a node is; everything of its state but how it stands. */
-export type Identity = Omit<Online, 'state' | 'epoch' | 'assignment' | 'links' | 'ring'>
+export type Identity = Omit<Online, 'state' | 'settled' | 'epoch' | 'assignment' | 'links' | 'ring'>
 
 export type AgentEvent =
   /** At start: what was kept before. */
   | { kind: 'start'; kept: Desired | undefined }
   | { kind: 'desired'; desired: Desired }
   /** Another node's state on our own topic. `retained`: from before we were there. */
-  | { kind: 'twin'; instance: string; address: string; retained: boolean }
+  | { kind: 'twin'; instance: string; settled: boolean; address: string; retained: boolean }
   | { kind: 'progress'; work: number; progress: Progress }
   | { kind: 'fetched'; work: number }
   | { kind: 'loaded'; work: number }
@@ -45,8 +45,10 @@ const PROGRESS_MS = 500
 /** A failed fetch or load is tried again after this time, doubled each time. */
 const RETRY_MS = 2_000
 const RETRY_MOST_MS = 60_000
-/** A node that meets its own id alive within this time after its start is the newcomer. */
+/** Of two nodes with one id, the one that has not run for so long is the newcomer. */
 const NEWCOMER_MS = 15_000
+/** A twin is answered no more often than this: two that both stay must not flood the broker. */
+const TWIN_MS = 1_000
 /** Errors that the same assignment cannot get over by trying again soon. */
 const lasting: readonly ErrorCode[] = ['out-of-memory', 'unsupported', 'bad-value']
 
@@ -59,6 +61,8 @@ export class Agent {
   #ring: Online['ring']
   #work = 0
   #startedAt = 0
+  #settled = false
+  #twinToldAt = Number.NEGATIVE_INFINITY
   #toldAt = Number.NEGATIVE_INFINITY
   #retry: { at: number; wait: number } | undefined
   #joined = false
@@ -71,6 +75,7 @@ export class Agent {
     return {
       ...this.#identity,
       state: 'online',
+      settled: this.#settled,
       epoch: this.#epoch,
       assignment: this.#actual,
       links: [...this.#links.values()],
@@ -80,6 +85,7 @@ export class Agent {
 
   /** @param now milliseconds of a clock that never jumps */
   handle(event: AgentEvent, now: number): AgentEffect[] {
+    if (event.kind !== 'start') this.#settled ||= now - this.#startedAt > NEWCOMER_MS
     switch (event.kind) {
       case 'start':
         this.#startedAt = now
@@ -207,10 +213,17 @@ export class Agent {
 
   #twin(event: Extract<AgentEvent, { kind: 'twin' }>, now: number): AgentEffect[] {
     if (event.instance === this.#identity.instance) return []
-    // Left by a process that was killed, or by a broker's memory: ours takes its place.
-    if (event.retained) return [this.#tell(now)]
-    if (now - this.#startedAt > NEWCOMER_MS || event.instance < this.#identity.instance)
+    const answer = (): AgentEffect[] => {
+      if (now - this.#twinToldAt < TWIN_MS) return []
+      this.#twinToldAt = now
       return [this.#tell(now)]
+    }
+    // Left by a process that was killed, or by a broker's memory: ours takes its place.
+    if (event.retained) return answer()
+    // Both go by the same rule, so just one of them stays; it answers, for the other to hear.
+    const stays =
+      event.settled === this.#settled ? this.#identity.instance < event.instance : this.#settled
+    if (stays) return answer()
     const { id } = this.#identity
     const message = `Another node calls itself ${id} (at ${event.address}); give one of them another name in its settings.`
     return [{ kind: 'give-up', message }]

@@ -171,12 +171,13 @@ class Node {
 
   #subscribe(stateTopic: string): void {
     const tell = changes(log)
-    const guarded = (work: () => void) => {
+    const guarded = (work: () => void, otherwise: () => void = () => {}) => {
       try {
         work()
       } catch (error) {
         if (!(error instanceof MdiError)) throw error
         tell(error.message)
+        otherwise()
       }
     }
     this.#bus.subscribe(buildTopic('desired', { node: this.#config.node }), ({ topic, payload }) =>
@@ -186,17 +187,22 @@ class Node {
       }),
     )
     this.#bus.subscribe(stateTopic, ({ topic, payload, retained }) =>
-      guarded(() => {
-        if (payload.length === 0) return
-        const state = readMessage('state', topic, payload)
-        if (state.state === 'offline') {
-          // The will of a former life of ours came late: we are here.
-          if (!retained) this.#feed({ kind: 'bus' })
-          return
-        }
-        const address = `${state.addresses[0] ?? 'unknown'} port ${state.port}`
-        this.#feed({ kind: 'twin', instance: state.instance, address, retained })
-      }),
+      guarded(
+        () => {
+          if (payload.length === 0) return
+          const state = readMessage('state', topic, payload)
+          if (state.state === 'offline') {
+            // The will of a former life of ours came late: we are here.
+            if (!retained) this.#feed({ kind: 'bus' })
+            return
+          }
+          const address = `${state.addresses[0] ?? 'unknown'} port ${state.port}`
+          const { instance, settled = false } = state
+          this.#feed({ kind: 'twin', instance, settled, address, retained })
+        },
+        // Somebody's garbage, which a broker may retain in place of our state.
+        () => this.#feed({ kind: 'bus' }),
+      ),
     )
     const told = changes(log)
     this.#bus.onConnection((connection) => {
