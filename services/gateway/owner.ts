@@ -11,7 +11,7 @@ import type { Peer } from '../wire/values.ts'
 import type { TokenSource } from './source.ts'
 
 /** How long a request waits for a lost starter: with the link's own bound under 5 s. */
-const PATIENCE_MS = 2_000
+const PATIENCE_MS = 1_500
 
 type Request = { open: Open; listener: Listener; sent: boolean; nextStep: number }
 

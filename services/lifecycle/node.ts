@@ -24,6 +24,7 @@ import { CHUNK_ROWS, checkFits, type Entry, openStore } from './local.ts'
 import { changes, log } from './log.ts'
 
 const KEPT = 'desired'
+const PORT = 'port'
 const TICK_MS = 1_000
 
 /** A running node. */
@@ -95,7 +96,7 @@ class Node {
 
   async start(brokerUrl: string): Promise<NodeService> {
     const { config } = { config: this.#config }
-    const port = await this.#links.start(config.ports.data, config.ports.host)
+    const port = await this.#listen()
     const speed = await this.#engine.measure(config.engine.arithmetic)
     const identity = await this.#identity(port, speed)
     this.#agent = new Agent(identity)
@@ -118,6 +119,25 @@ class Node {
     this.#tick()
     log(`Node ${config.node} of cluster ${config.cluster}: data port ${port}, broker ${brokerUrl}.`)
     return { port, done, stop: () => this.#stop(stateTopic) }
+  }
+
+  /**
+   * Opens the data port. Where any will do it is the one of last time, if that is free: so a
+   * node that comes back is found where it was, and nobody needs a new plan.
+   */
+  async #listen(): Promise<number> {
+    const { data, host } = this.#config.ports
+    const last = data === 0 ? Number(await this.#store.getConfig(PORT)) : 0
+    if (Number.isInteger(last) && last > 0) {
+      try {
+        return await this.#links.start(last, host)
+      } catch (error) {
+        if (!(error instanceof MdiError)) throw error
+      }
+    }
+    const port = await this.#links.start(data, host)
+    await this.#store.setConfig(PORT, String(port))
+    return port
   }
 
   async #identity(port: number, speed: Record<string, number>): Promise<Identity> {
