@@ -86,8 +86,6 @@ export const onlineSchema = z.object({
   protocol: z.int().min(1).max(0xffff),
   /** Made anew at each start: two nodes with the same id are told by it. */
   instance: z.string().min(1).max(64),
-  /** Whether it has run for a while: of two nodes with one id, the newcomer ends. */
-  settled: z.boolean().optional(),
   addresses: addressesSchema,
   port: portSchema,
   profile: profileSchema,
