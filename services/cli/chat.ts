@@ -52,11 +52,6 @@ const converse = async (speaker: Speaker, options: Options): Promise<void> => {
   process.on('SIGINT', interrupt)
   if (terminal) process.stdout.write(`${speaker.model ?? 'The ring'}. Ctrl-D ends the chat.\n`)
   try {
-    // Standard input may end while an answer still comes.
-    let open = true
-    input.once('close', () => {
-      open = false
-    })
     input.prompt()
     for await (const line of input) {
       if (line.trim() !== '') {
