@@ -24,6 +24,7 @@ import { CHUNK_ROWS, checkFits, type Entry, openStore, sequenceBytes } from './l
 import { changes, log } from './log.ts'
 
 const KEPT = 'desired'
+const PORT = 'port'
 const TICK_MS = 1_000
 
 /** A running node. */
@@ -96,7 +97,7 @@ class Node {
 
   async start(brokerUrl: string): Promise<NodeService> {
     const { config } = { config: this.#config }
-    const port = await this.#links.start(config.ports.data, config.ports.host)
+    const port = await this.#listen()
     const speed = await this.#engine.measure(config.engine.arithmetic)
     const identity = await this.#identity(port, speed)
     this.#agent = new Agent(identity)
@@ -119,6 +120,25 @@ class Node {
     this.#tick()
     log(`Node ${config.node} of cluster ${config.cluster}: data port ${port}, broker ${brokerUrl}.`)
     return { port, done, stop: () => this.#stop(stateTopic) }
+  }
+
+  /**
+   * Opens the data port. Where any will do it is the one of last time, if that is free: so a
+   * node that comes back is found where it was, and nobody needs a new plan.
+   */
+  async #listen(): Promise<number> {
+    const { data, host } = this.#config.ports
+    const last = data === 0 ? Number(await this.#store.getConfig(PORT)) : 0
+    if (Number.isInteger(last) && last > 0) {
+      try {
+        return await this.#links.start(last, host)
+      } catch (error) {
+        if (!(error instanceof MdiError)) throw error
+      }
+    }
+    const port = await this.#links.start(data, host)
+    await this.#store.setConfig(PORT, String(port))
+    return port
   }
 
   async #identity(port: number, speed: Record<string, number>): Promise<Identity> {
@@ -172,12 +192,13 @@ class Node {
 
   #subscribe(stateTopic: string): void {
     const tell = changes(log)
-    const guarded = (work: () => void) => {
+    const guarded = (work: () => void, otherwise: () => void = () => {}) => {
       try {
         work()
       } catch (error) {
         if (!(error instanceof MdiError)) throw error
         tell(error.message)
+        otherwise()
       }
     }
     this.#bus.subscribe(buildTopic('desired', { node: this.#config.node }), ({ topic, payload }) =>
@@ -187,17 +208,22 @@ class Node {
       }),
     )
     this.#bus.subscribe(stateTopic, ({ topic, payload, retained }) =>
-      guarded(() => {
-        if (payload.length === 0) return
-        const state = readMessage('state', topic, payload)
-        if (state.state === 'offline') {
-          // The will of a former life of ours came late: we are here.
-          if (!retained) this.#feed({ kind: 'bus' })
-          return
-        }
-        const address = `${state.addresses[0] ?? 'unknown'} port ${state.port}`
-        this.#feed({ kind: 'twin', instance: state.instance, address, retained })
-      }),
+      guarded(
+        () => {
+          if (payload.length === 0) return
+          const state = readMessage('state', topic, payload)
+          if (state.state === 'offline') {
+            // The will of a former life of ours came late: we are here.
+            if (!retained) this.#feed({ kind: 'bus' })
+            return
+          }
+          const address = `${state.addresses[0] ?? 'unknown'} port ${state.port}`
+          const { instance } = state
+          this.#feed({ kind: 'twin', instance, address, retained })
+        },
+        // Somebody's garbage, which a broker may retain in place of our state.
+        () => this.#feed({ kind: 'bus' }),
+      ),
     )
     const told = changes(log)
     this.#bus.onConnection((connection) => {
