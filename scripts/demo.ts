@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { Command, CommanderError } from 'commander'
 import { several, whole } from '../services/cli/options.ts'
 import { bytes, table, tellError } from '../services/cli/output.ts'
-import { MdiError } from '../services/errors.ts'
+import { ExitStatus, MdiError } from '../services/errors.ts'
 import { randomShapes, writeRandomModel } from '../services/model/synthetic.ts'
 import type { VerbData } from '../services/wire/verbs.ts'
 import { Cluster } from './cluster.ts'
@@ -40,14 +40,23 @@ const housePrompts = [
   'Is the garage door open?',
 ]
 
+/** What a process may take to end by itself after a Ctrl-C. */
+const PATIENCE_MS = 3_000
+
 /** The folder of this run, its processes, and their end, whatever happens. */
 class Stage {
   readonly place = new Place()
   readonly folder = this.place.folder
   readonly #children = new Set<ChildProcess>()
   #interrupts = 0
+  #onInterrupt: () => void = () => {}
+  /** Rejects at the first interrupt: what waits for something else waits no longer. */
+  readonly #ended = new Promise<never>((_, reject) => {
+    this.#onInterrupt = () => reject(new MdiError('cancelled', 'Stopped.'))
+  })
 
   constructor() {
+    this.#ended.catch(() => {})
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
       process.on(signal, () => this.#interrupt())
     process.on('exit', () => this.#endChildren())
@@ -60,7 +69,16 @@ class Stage {
   /** The first time processes end what they do, the second time they are ended. */
   #interrupt(): void {
     this.#interrupts += 1
+    this.#onInterrupt()
+    setTimeout(() => this.#endChildren(), PATIENCE_MS).unref()
     for (const child of this.#children) child.kill(this.#interrupts > 1 ? 'SIGKILL' : 'SIGINT')
+  }
+
+  /** What a promise gives, unless an interrupt comes first. */
+  orInterrupted<T>(promise: Promise<T>): Promise<T> {
+    // Nobody may be left to hear how it ends.
+    promise.catch(() => {})
+    return Promise.race([promise, this.#ended])
   }
 
   /** Runs Node on a file. @returns what it said, where it was not shown */
@@ -174,7 +192,7 @@ const demo = async (options: Options): Promise<void> => {
     const imported = await stage.run([mdi, 'import', file, '--name', 'demo'], false)
     say(imported.trimEnd())
     say(`Starting ${options.nodes} ${options.nodes === 1 ? 'node' : 'nodes'} and loading…`)
-    const ring = await openRing(stage, mdi, options.nodes, 'demo')
+    const ring = await stage.orInterrupted(openRing(stage, mdi, options.nodes, 'demo'))
     const asked = options.prompt ?? texts
     for (const [i, text] of asked.entries()) say(`  [${i + 1}] ${text}`)
     say(asked.length > 1 ? `\n${asked.length} answers at once, as they come:` : '')
@@ -197,6 +215,7 @@ const demo = async (options: Options): Promise<void> => {
     )
   } finally {
     await stage.clear()
+    if (stage.interrupted) process.exit(ExitStatus.interrupted)
   }
 }
 
