@@ -16,3 +16,24 @@ export const memorySource = (bytes: Uint8Array, name = 'memory'): ByteSource => 
   size: bytes.length,
   read: async (offset, length) => bytes.subarray(offset, offset + length),
 })
+
+/** Several sources one after the other; no read may span two. Its name is the first's. */
+export const joined = (sources: readonly ByteSource[]): ByteSource => {
+  const [first] = sources
+  if (first && sources.length === 1) return first
+  let size = 0
+  const parts = sources.map((source) => {
+    const start = size
+    size += source.size
+    return { source, start }
+  })
+  return {
+    name: first?.name ?? 'nothing',
+    size,
+    read: (offset, length) => {
+      const part = parts.findLast((p) => p.start <= offset)
+      if (!part) throw new RangeError(`${offset} is outside of ${size} bytes`)
+      return part.source.read(offset - part.start, length)
+    },
+  }
+}
