@@ -18,7 +18,7 @@ export const bytes = (n: number): string => {
 
 /** Parameters for a person: 135M, 1.1B. */
 export const count = (n: number): string =>
-  n >= 1e9
+  n >= 999.5e6
     ? `${(n / 1e9).toFixed(1)}B`
     : n >= 1e6
       ? `${Math.round(n / 1e6)}M`
