@@ -38,8 +38,8 @@ export const openFile = async (path: string): Promise<FileSource> => {
     name,
     size: stat.size,
     close: () => handle.close(),
-    read: async (offset, length) => {
-      const bytes = new Uint8Array(length)
+    read: async (offset, length, into) => {
+      const bytes = into?.subarray(0, length) ?? new Uint8Array(length)
       let have = 0
       while (have < length) {
         const { bytesRead } = await handle.read(bytes, have, length - have, offset + have)
@@ -63,9 +63,10 @@ export const fileSha256 = async (
   const source = await openFile(path)
   try {
     const hash = createHash('sha256')
+    const room = new Uint8Array(HASH_STEP)
     for (let at = 0; at < source.size; at += HASH_STEP) {
       signal?.throwIfAborted()
-      hash.update(await source.read(at, Math.min(HASH_STEP, source.size - at)))
+      hash.update(await source.read(at, Math.min(HASH_STEP, source.size - at), room))
       onProgress?.(at, source.size)
     }
     return hash.digest('hex')

@@ -14,6 +14,7 @@ export const storeMode = 'store'
 
 /** The operations of `LocalStore` that are called from outside. */
 const operations = [
+  'bulk',
   'beginImport',
   'writeImport',
   'finishImport',
@@ -84,7 +85,9 @@ export const runStoreWorker = (): void => {
   port.on('message', ({ id, operation, values }: Call) => {
     answer(id, () => {
       const run = store?.[operation] as ((...values: unknown[]) => unknown) | undefined
-      return run?.apply(store, values)
+      const result = run?.apply(store, values)
+      // The bytes of a write go back to be used again: as garbage they would pile up.
+      return operation === 'writeImport' ? values[1] : result
     })
     if (operation === 'close') port.close()
   })
@@ -99,6 +102,8 @@ export class SqliteStore implements Store {
   readonly #waiting = new Map<number, Waiting>()
   #worker: Worker | undefined
   #calls = 0
+  /** Memory that went to the store's thread with bytes and came back. */
+  #room: ArrayBuffer | undefined
   #ended: Error | undefined
   #closing: Promise<void> | undefined
 
@@ -164,14 +169,24 @@ export class SqliteStore implements Store {
     return (await answered) as ReturnType<LocalStore[K]>
   }
 
+  /** See `LocalStore.bulk`. */
+  bulk(on: boolean): Promise<void> {
+    return this.#call('bulk', [on])
+  }
+
   async createRecord(): Promise<RecordWriter> {
     const handle = await this.#call('beginImport', [])
     return {
       write: async (bytes) => {
         for (let at = 0; at < bytes.length; at += limits.chunkBytes) {
+          const piece = bytes.subarray(at, at + limits.chunkBytes)
           // A copy, since the caller goes on using its buffer; then it is handed over.
-          const part = new Uint8Array(bytes.subarray(at, at + limits.chunkBytes))
-          await this.#call('writeImport', [handle, part], [part.buffer])
+          const room = this.#room ?? new ArrayBuffer(limits.chunkBytes)
+          this.#room = undefined
+          const part = new Uint8Array(room, 0, piece.length)
+          part.set(piece)
+          const back = (await this.#call('writeImport', [handle, part], [room])) as unknown
+          this.#room = (back as Uint8Array<ArrayBuffer>).buffer
         }
       },
       finish: () => this.#call('finishImport', [handle]),

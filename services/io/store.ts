@@ -115,6 +115,16 @@ export class LocalStore {
     })
   }
 
+  /**
+   * For a long import: pages are written once instead of by way of the log, in larger
+   * transactions. Only while no one else has the models open; otherwise without effect. A
+   * killed process leaves a store that is as sound; the next opening brings the log back.
+   */
+  bulk(on: boolean): void {
+    this.#writable()
+    this.#records.setBulk(on)
+  }
+
   /** Starts a record whose hash is not yet known. @returns its handle for the calls below */
   beginImport(): number {
     this.#writable()

@@ -4,12 +4,13 @@ import { basename, dirname, join } from 'node:path'
 import { MdiError } from '../errors.ts'
 import { importExport, isExport } from '../io/exported.ts'
 import { type FileSource, openFile, openFolder } from '../io/file.ts'
+import type { SqliteStore } from '../io/sqlite.ts'
 import { importGguf, importSafetensors } from '../model/import.ts'
 import { shardNames } from '../model/sources.ts'
 import type { Manifest } from '../model/spec.ts'
 import { textSpecFromGguf } from '../model/text.ts'
 import type { WriteOptions } from '../model/writer.ts'
-import type { OnProgress, Store } from '../ports.ts'
+import type { OnProgress } from '../ports.ts'
 
 export type ImportPathOptions = {
   /** The model's name in the store; otherwise its file's. */
@@ -84,15 +85,28 @@ const find = async (path: string): Promise<Found> => {
  */
 export const importPath = async (
   path: string,
-  store: Store,
+  store: SqliteStore,
   options: ImportPathOptions = {},
 ): Promise<Imported> => {
-  const { name, rounding, sha256, onProgress, signal } = options
   const found = await find(path)
+  const { name, onProgress, signal } = options
   if (found.kind === 'export') {
     const manifest = await importExport(found.folder, store, { name, onProgress, signal })
     return { manifest, resumed: 0 }
   }
+  await store.bulk(true)
+  try {
+    return await importFiles(found, store, options)
+  } finally {
+    await store.bulk(false)
+  }
+}
+
+const importFiles = async (
+  found: Exclude<Found, { kind: 'export' }>,
+  store: SqliteStore,
+  { name, rounding, sha256, onProgress, signal }: ImportPathOptions,
+): Promise<Imported> => {
   const shared = {
     textSpec: textSpecFromGguf,
     ...(name !== undefined && { name }),

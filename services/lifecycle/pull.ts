@@ -10,10 +10,11 @@ import { download, type Remote } from '../io/download.ts'
 import { fileSha256 } from '../io/file.ts'
 import { type HubOptions, hubFiles } from '../io/hub.ts'
 import { pipFile } from '../io/pip.ts'
+import type { SqliteStore } from '../io/sqlite.ts'
 import { modelName } from '../model/import.ts'
 import { formatSource, type ModelSource } from '../model/sources.ts'
 import type { WriteOptions } from '../model/writer.ts'
-import type { OnProgress, Store } from '../ports.ts'
+import type { OnProgress } from '../ports.ts'
 import { type Imported, importPath } from './import.ts'
 
 export type Pull = {
@@ -192,7 +193,7 @@ const fetchFirst = async (pull: Pull, folder: string, options: PullOptions): Pro
  * time, except where it turned out to be of no use.
  */
 export const pull = async (
-  store: Store,
+  store: SqliteStore,
   data: string,
   wanted: Pull,
   options: PullOptions,

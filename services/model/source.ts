@@ -6,8 +6,11 @@ export interface ByteSource {
   readonly name: string
   /** Length in bytes. */
   readonly size: number
-  /** Exactly `length` bytes from `offset`; the caller has checked that they lie within `size`. */
-  read(offset: number, length: number): Promise<Uint8Array>
+  /**
+   * Exactly `length` bytes from `offset`; the caller has checked that they lie within `size`.
+   * @param into memory that may be used for them, at least as long
+   */
+  read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>
 }
 
 /** A source whose bytes are in memory already. */
@@ -30,10 +33,10 @@ export const joined = (sources: readonly ByteSource[]): ByteSource => {
   return {
     name: first?.name ?? 'nothing',
     size,
-    read: (offset, length) => {
+    read: (offset, length, into) => {
       const part = parts.findLast((p) => p.start <= offset)
       if (!part) throw new RangeError(`${offset} is outside of ${size} bytes`)
-      return part.source.read(offset - part.start, length)
+      return part.source.read(offset - part.start, length, into)
     },
   }
 }
