@@ -12,7 +12,13 @@ import { type Connection, guarded, storeError } from './database.ts'
 import { chunkCount, type RecordReader } from './reader.ts'
 
 /** A record that is being imported. */
-type Import = { record: number; hash: Hash; chunk: Buffer; filled: number; number: number }
+type Import = {
+  record: number
+  hash: Hash | undefined
+  chunk: Buffer
+  filled: number
+  number: number
+}
 
 const sha256 = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex')
 
@@ -112,15 +118,19 @@ export class Records {
     this.#pending += 1
   }
 
-  /** Starts a record whose hash is not yet known. @returns its handle for the calls below */
-  beginImport(): number {
+  /**
+   * Starts a record whose hash is not yet known.
+   * @param hashed whether its hash is made here; otherwise `finishImport` is told
+   * @returns its handle for the calls below
+   */
+  beginImport(hashed = true): number {
     // They would share a transaction, and one that is dropped would take the other's chunks.
     if (this.#bulk && this.#imports.size > 0) throw new Error('bulk imports come one at a time')
     return this.#change(() => {
       const row = this.#db.prepare('INSERT INTO record (bytes) VALUES (0)').run()
       const record = Number(row.lastInsertRowid)
       const chunk = Buffer.allocUnsafeSlow(limits.chunkBytes)
-      const hash = createHash('sha256')
+      const hash = hashed ? createHash('sha256') : undefined
       this.#imports.set(record, { record, hash, chunk, filled: 0, number: 0 })
       return record
     })
@@ -154,16 +164,17 @@ export class Records {
       this.#insertChunk(into.record, into.number, data, sha256(data))
       this.#run('UPDATE record SET bytes = bytes + ? WHERE id = ?', data.length, into.record)
     })
-    into.hash.update(data)
+    into.hash?.update(data)
     into.number += 1
     into.filled = 0
   }
 
   /** Seals an import under its hash; the same record twice is kept once. */
-  finishImport(handle: number): { sha256: string; bytes: number } {
+  finishImport(handle: number, told?: string): { sha256: string; bytes: number } {
     const done = this.#importOf(handle)
     if (done.filled > 0) this.#storeImported(done)
-    const sha = done.hash.digest('hex')
+    const sha = done.hash?.digest('hex') ?? told
+    if (sha === undefined) throw new Error('the hash of this record is not known')
     this.#imports.delete(handle)
     const finished = this.#change(() => {
       const { bytes } = this.#db

@@ -2,6 +2,7 @@
  * The store in a thread of its own: SQLite is synchronous, and a card is slow. This is
  * the way to it by messages, and the thread's own loop.
  */
+import { createHash } from 'node:crypto'
 import { parentPort, Worker, workerData } from 'node:worker_threads'
 import { errorFrom, MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
@@ -93,6 +94,9 @@ export const runStoreWorker = (): void => {
   })
 }
 
+/** Writes of a record on their way to the store's thread. */
+const WRITES_AHEAD = 2
+
 type Waiting = { resolve: (value: unknown) => void; reject: (error: Error) => void }
 
 /** The store, from any thread. `start()` first; `close()` last. */
@@ -103,7 +107,7 @@ export class SqliteStore implements Store {
   #worker: Worker | undefined
   #calls = 0
   /** Memory that went to the store's thread with bytes and came back. */
-  #room: ArrayBuffer | undefined
+  readonly #rooms: ArrayBuffer[] = []
   #ended: Error | undefined
   #closing: Promise<void> | undefined
 
@@ -174,23 +178,41 @@ export class SqliteStore implements Store {
     return this.#call('bulk', [on])
   }
 
+  /**
+   * Starts a record. Writes go on while the one before is stored, and the whole is hashed
+   * here meanwhile; an error of one is told by the next call.
+   */
   async createRecord(): Promise<RecordWriter> {
-    const handle = await this.#call('beginImport', [])
+    const handle = await this.#call('beginImport', [false])
+    const hash = createHash('sha256')
+    const sent: Promise<void>[] = []
+    const send = async (piece: Uint8Array): Promise<void> => {
+      if (sent.length >= WRITES_AHEAD) await sent.shift()
+      // A copy, since the caller goes on using its buffer; then it is handed over.
+      const room = this.#rooms.pop() ?? new ArrayBuffer(limits.chunkBytes)
+      const part = new Uint8Array(room, 0, piece.length)
+      part.set(piece)
+      const stored = this.#call('writeImport', [handle, part], [room]).then((back: unknown) => {
+        this.#rooms.push((back as Uint8Array<ArrayBuffer>).buffer)
+      })
+      // It is awaited later; until then a failure must not count as unhandled.
+      stored.catch(() => undefined)
+      sent.push(stored)
+      hash.update(piece)
+    }
     return {
       write: async (bytes) => {
-        for (let at = 0; at < bytes.length; at += limits.chunkBytes) {
-          const piece = bytes.subarray(at, at + limits.chunkBytes)
-          // A copy, since the caller goes on using its buffer; then it is handed over.
-          const room = this.#room ?? new ArrayBuffer(limits.chunkBytes)
-          this.#room = undefined
-          const part = new Uint8Array(room, 0, piece.length)
-          part.set(piece)
-          const back = (await this.#call('writeImport', [handle, part], [room])) as unknown
-          this.#room = (back as Uint8Array<ArrayBuffer>).buffer
-        }
+        for (let at = 0; at < bytes.length; at += limits.chunkBytes)
+          await send(bytes.subarray(at, at + limits.chunkBytes))
       },
-      finish: () => this.#call('finishImport', [handle]),
-      abort: () => this.#call('abortImport', [handle]),
+      finish: async () => {
+        await Promise.all(sent)
+        return this.#call('finishImport', [handle, hash.digest('hex')])
+      },
+      abort: async () => {
+        await Promise.allSettled(sent)
+        await this.#call('abortImport', [handle])
+      },
     }
   }
 

@@ -126,9 +126,9 @@ export class LocalStore {
   }
 
   /** Starts a record whose hash is not yet known. @returns its handle for the calls below */
-  beginImport(): number {
+  beginImport(hashed = true): number {
     this.#writable()
-    return this.#records.beginImport()
+    return this.#records.beginImport(hashed)
   }
 
   /** Appends bytes; each full chunk is stored at once. */
@@ -137,8 +137,8 @@ export class LocalStore {
   }
 
   /** Seals an import under its hash; the same record twice is kept once. */
-  finishImport(handle: number): { sha256: string; bytes: number } {
-    return this.#records.finishImport(handle)
+  finishImport(handle: number, sha256?: string): { sha256: string; bytes: number } {
+    return this.#records.finishImport(handle, sha256)
   }
 
   /** Drops an import; without effect on one that is finished. */
