@@ -150,6 +150,28 @@ export const limits = {
   downloadTries: 6,
   /** Files of one model on a hub. */
   hubFiles: 10_000,
+  /** Requests that wait at a gateway, in all and of one client. */
+  queuedRequests: 256,
+  queuedOfClient: 32,
+  /** Conversations that are remembered, their turns and bytes, and for how long unused. */
+  conversations: 256,
+  conversationTurns: 32,
+  conversationBytes: 64 * KiB,
+  conversationMs: 600_000,
+
+  /** Wyoming: an event's header line (as its reference reader has it), data and payload. */
+  wyomingHeaderBytes: 64 * KiB,
+  wyomingDataBytes: 256 * KiB,
+  wyomingPayloadBytes: 4 * MiB,
+  /** An event that has begun must be whole within this time; a caller may be silent so long. */
+  wyomingEventMs: 10_000,
+  wyomingIdleMs: 60_000,
+  /** Callers at once; bytes that wait for one that does not read. */
+  voiceCallers: 256,
+  voiceSendBytes: 1 * MiB,
+  /** What a person says at once, and tokens of a spoken answer. */
+  utteranceBytes: 4 * KiB,
+  spokenTokens: 256,
 
   /** A configuration file. */
   configBytes: 1 * MiB,

@@ -18,6 +18,12 @@ export interface Clock {
   after(ms: number, callback: () => void): () => void
 }
 
+/** The time of day, in the local time zone. */
+export interface WallClock {
+  /** Undefined while it is not synchronized: a board has no clock of its own. */
+  now(): Date | undefined
+}
+
 /** Unpredictable numbers. */
 export interface Random {
   /** An integer from 0 to 2^32 − 1. */
@@ -236,4 +242,34 @@ export interface Links {
   send(link: Link, frame: VisitFrame | PlainDraft): boolean
   /** Stops or resumes reading from a link, when its receiver's own queue is full. */
   pause(link: Link, paused: boolean): void
+}
+
+/** One who has called at a door of ours (a TCP port that speaks some protocol of bytes). */
+export interface Caller {
+  /** Where it calls from. */
+  readonly address: string
+  /** Sends bytes; a caller that does not read is dropped when too many wait. */
+  send(bytes: Uint8Array): void
+  /** Sends what waits and hangs up. */
+  finish(): void
+  /** Hangs up at once. */
+  drop(): void
+}
+
+/** What is done with a caller. */
+export interface Visit {
+  /** Whether nothing is being done for it: it may be dropped for a newcomer. */
+  readonly idle: boolean
+  data(bytes: Uint8Array): void
+  /** It sends no more; it may still read, or be gone. */
+  halfClosed(): void
+  /** It is gone, whoever hung up. Called once. */
+  closed(): void
+}
+
+/** A door: accepts callers, so many at once. */
+export interface Doorway {
+  /** @returns the port. @throws MdiError `bad-value` where it is taken */
+  start(port: number, host: string): Promise<number>
+  close(): Promise<void>
 }

@@ -1,0 +1,188 @@
+/**
+ * Decides whether an intent that a model emitted may go out to Home Assistant. Releases differ
+ * in what they check themselves (older ones: nothing, not even exposure), so everything is
+ * checked here, against the table and against what the person really said. Pure.
+ */
+import { combinationOf, type IntentRow, intents, type SlotKind, slots } from './intents.ts'
+import {
+  hasTemplate,
+  isSpan,
+  mentionsBarrier,
+  namesBarrier,
+  namesBlind,
+  namesDevice,
+} from './words.ts'
+
+/** An intent as a model writes it. */
+export type Intent = { name: string; slots: Readonly<Record<string, string | number>> }
+
+/** What an intent is judged by. */
+export type Circumstances = {
+  /** What the person said now, and in the turn before. */
+  said: string
+  saidBefore: string | undefined
+  /** The release sends a language: 2026.11 or later. */
+  recent: boolean
+  /** `[voice] allow_unlock`. */
+  allowUnlock: boolean
+}
+
+/** Why an intent is withheld. */
+export type Reason =
+  | 'unknown intent'
+  | 'unknown slot'
+  | 'slot value'
+  | 'slot combination'
+  | 'not said'
+  | 'no place'
+  | 'template'
+  | 'unlocking'
+  | 'opening'
+  | 'release'
+
+export type Verdict = { ok: true; row: IntentRow } | { ok: false; reason: Reason; detail: string }
+
+const withheld = (reason: Reason, detail: string): Verdict => ({ ok: false, reason, detail })
+
+/** Reads an answer's first line as an intent; undefined where it is none. */
+export const readIntent = (line: string): Intent | undefined => {
+  let value: unknown
+  try {
+    value = JSON.parse(line)
+  } catch {
+    return undefined
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+  const { intent, slots: given = {} } = value as { intent?: unknown; slots?: unknown }
+  if (typeof intent !== 'string' || typeof given !== 'object' || given === null) return undefined
+  const entries = Object.entries(given)
+  const plain = entries.every(([, v]) => typeof v === 'string' || Number.isFinite(v))
+  if (Array.isArray(given) || !plain || entries.length > 32) return undefined
+  return { name: intent, slots: Object.fromEntries(entries) as Intent['slots'] }
+}
+
+const isWithin = (value: unknown, low: number, high: number): boolean =>
+  typeof value === 'number' && value >= low && value <= high
+
+/** Whether a value is of its slot's type; what must have been said is looked at elsewhere. */
+const isOfKind = (value: string | number, kind: SlotKind): boolean => {
+  switch (kind.kind) {
+    case 'said':
+    case 'word or said':
+      return typeof value === 'string' && value.trim() !== '' && value.length <= 200
+    case 'word':
+      return typeof value === 'string' && kind.words.includes(value)
+    case 'integer':
+      return Number.isInteger(value) && isWithin(value, kind.low, kind.high)
+    case 'number':
+      return isWithin(value, kind.low, kind.high)
+    case 'word or integer':
+      return typeof value === 'string'
+        ? kind.words.includes(value)
+        : Number.isInteger(value) && isWithin(value, kind.low, kind.high)
+  }
+}
+
+/** What limits hold for a slot in one intent and not in another. */
+const isInRange = (intent: string, slot: string, value: string | number): boolean => {
+  if (slot !== 'temperature') return true
+  return intent === 'HassLightSet'
+    ? Number.isInteger(value) && isWithin(value, 1_000, 20_000)
+    : isWithin(value, -60, 300)
+}
+
+const mustBeSaid = (kind: SlotKind, value: string | number): value is string =>
+  typeof value === 'string' &&
+  (kind.kind === 'said' || (kind.kind === 'word or said' && !kind.words.includes(value)))
+
+/** Checks every slot by itself. */
+const checkSlots = (
+  { name, slots: given }: Intent,
+  row: IntentRow,
+  { said, saidBefore }: Circumstances,
+): Verdict | undefined => {
+  for (const [slot, value] of Object.entries(given)) {
+    const kind = Object.hasOwn(slots, slot) ? slots[slot] : undefined
+    if (!kind || !row.slots.includes(slot)) return withheld('unknown slot', slot.slice(0, 40))
+    if (typeof value === 'string' && hasTemplate(value)) return withheld('template', slot)
+    if (!isOfKind(value, kind) || !isInRange(name, slot, value)) return withheld('slot value', slot)
+    if (!mustBeSaid(kind, value)) continue
+    const heard = isSpan(value, said) || (saidBefore !== undefined && isSpan(value, saidBefore))
+    if (!heard) return withheld('not said', `${slot} "${value}"`)
+  }
+  return undefined
+}
+
+/** Slots of which at least one must be there, whatever else is. */
+const hasPlace = ({ slots: given }: Intent): boolean =>
+  'name' in given || 'area' in given || 'floor' in given
+
+const switching = ['HassTurnOn', 'HassTurnOff', 'HassToggle']
+const barrierClasses = ['door', 'garage', 'garage_door', 'gate', 'lock']
+
+/** Whether carrying it out may unlock something. */
+const mayUnlock = ({ name: intent, slots: given }: Intent, { said, recent }: Circumstances) => {
+  if (intent !== 'HassTurnOff' && intent !== 'HassToggle') return false
+  const { name, domain } = given
+  if (domain !== undefined) return domain === 'lock'
+  if (typeof name !== 'string') return true
+  if (namesBarrier(name) || (mentionsBarrier(said) && !namesDevice(name))) return true
+  // Older releases switch what is not exposed, too: the name must tell that it is no lock.
+  return !recent && !namesDevice(name)
+}
+
+/** Whether carrying it out may open a garage door, a gate or a door. */
+const mayOpen = ({ name: intent, slots: given }: Intent): boolean => {
+  const opens =
+    intent === 'HassTurnOn' ||
+    intent === 'HassToggle' ||
+    (intent === 'HassSetPosition' && given.position !== 0)
+  if (!opens) return false
+  const { name, domain } = given
+  const deviceClass = given.device_class
+  if (typeof deviceClass === 'string' && barrierClasses.includes(deviceClass)) return true
+  const moves = domain === 'cover' || (intent === 'HassSetPosition' && domain !== 'valve')
+  if (moves) {
+    if (deviceClass !== undefined) return false
+    // Without a class, only the name can tell that it is a blind.
+    return typeof name !== 'string' || !namesBlind(name)
+  }
+  if (typeof name !== 'string') return false
+  const other = domain === 'lock' || domain === 'light' || domain === 'fan' || domain === 'climate'
+  return !other && namesBarrier(name)
+}
+
+/** Checks rule by rule; the first that fails names the reason. */
+export const judge = (intent: Intent, circumstances: Circumstances): Verdict => {
+  const row = Object.hasOwn(intents, intent.name) ? intents[intent.name] : undefined
+  if (!row) return withheld('unknown intent', intent.name.slice(0, 60))
+  const wrong = checkSlots(intent, row, circumstances)
+  if (wrong) return wrong
+  const given = Object.keys(intent.slots)
+  const area = 'area' in intent.slots || 'floor' in intent.slots
+  const onlyRoom = area && !('name' in intent.slots) && !('domain' in intent.slots)
+  if (row.place && !hasPlace(intent)) return withheld('no place', intent.name)
+  // Everything in a room, whatever it is, would take the locks with it.
+  if (switching.includes(intent.name) && onlyRoom)
+    return withheld('slot combination', `${intent.name}: a room without a domain`)
+  const combination = combinationOf(given)
+  if (!row.combinations.includes(combination) && !row.beyond?.includes(combination))
+    // A room with covers of unknown kind may have a door among them: told as what it is.
+    return mayOpen(intent) && !circumstances.allowUnlock
+      ? withheld('opening', combination)
+      : withheld('slot combination', `${intent.name}: ${combination || 'no slots'}`)
+  return judgeDanger(intent, circumstances, row)
+}
+
+const judgeDanger = (intent: Intent, circumstances: Circumstances, row: IntentRow): Verdict => {
+  const { recent, allowUnlock } = circumstances
+  const allowed = allowUnlock && recent
+  const command = intent.slots.conversation_command
+  const later = typeof command === 'string' && mentionsBarrier(command)
+  if (!allowed && (mayUnlock(intent, circumstances) || later))
+    return withheld('unlocking', allowUnlock ? 'this release sends no language' : 'not allowed')
+  if (!allowed && mayOpen(intent))
+    return withheld('opening', allowUnlock ? 'this release sends no language' : 'not allowed')
+  if (row.recent && !recent) return withheld('release', intent.name)
+  return { ok: true, row }
+}

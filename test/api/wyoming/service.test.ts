@@ -1,0 +1,225 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import { wyomingCrowded, wyomingVisits } from '../../../services/api/wyoming/service.ts'
+import { MdiError } from '../../../services/errors.ts'
+import { Assistant, type Settings } from '../../../services/gateway/assistant.ts'
+import { Conversations } from '../../../services/gateway/conversations.ts'
+import { Listener } from '../../../services/io/listener.ts'
+import { limits } from '../../../services/limits.ts'
+import { FakeClock } from '../../fakes/clock.ts'
+import { answerOf, type Script, ScriptedCore } from '../../fakes/core.ts'
+import { WyomingClient } from '../../fakes/wyoming.ts'
+
+type Options = { settings?: Partial<Settings>; model?: string; most?: number }
+
+const service = async (t: TestContext, script: Script, options: Options = {}) => {
+  const clock = new FakeClock()
+  const core = new ScriptedCore(script)
+  const audit: string[] = []
+  const assistant = new Assistant({
+    core,
+    clock,
+    conversations: new Conversations(clock),
+    wallClock: { now: () => new Date(2026, 10, 23, 9, 5) },
+    random: { uint32: () => Math.trunc(clock.now()) + core.requests.all.length },
+    settings: () => ({
+      intents: true,
+      allowUnlock: false,
+      prompt: undefined,
+      seconds: 20,
+      ...options.settings,
+    }),
+    audit: (line) => audit.push(line),
+  })
+  const listener = new Listener({
+    what: 'The voice service',
+    visit: wyomingVisits({
+      assistant,
+      clock,
+      about: () => ({ cluster: 'den', version: '1', model: options.model, languages: ['en'] }),
+    }),
+    crowded: wyomingCrowded,
+    most: options.most ?? 16,
+  })
+  const port = await listener.start(0, '127.0.0.1')
+  t.after(() => listener.close())
+  const call = async () => {
+    const client = await WyomingClient.call(port)
+    t.after(() => client.hangUp())
+    return client
+  }
+  return { clock, core, audit, listener, call, port }
+}
+
+const texts = (client: WyomingClient) =>
+  client.events.all.map(({ type, data }) => [type, ...(data.text === undefined ? [] : [data.text])])
+
+test('describe is answered whatever the ring does', async (t) => {
+  for (const model of [undefined, 'house']) {
+    const { call } = await service(t, () => undefined, model === undefined ? {} : { model })
+    const client = await call()
+    client.write('{"type":"describe","version":"1.10.2"}\n')
+    const { data } = await client.events.next(({ type }) => type === 'info')
+    const [handle] = data.handle as Record<string, unknown>[]
+    assert.equal(handle?.name, 'den')
+    assert.equal(handle?.installed, true)
+    assert.equal(handle?.supports_handled_streaming, true)
+    assert.equal('satellite' in data, false)
+    const [said] = (handle?.models ?? []) as Record<string, unknown>[]
+    assert.deepEqual([said?.name, said?.installed, said?.languages], [model ?? 'den', true, ['en']])
+  }
+})
+
+test('speech is streamed and told whole; the history is kept by conversation', async (t) => {
+  const { call, core } = await service(t, (said) => `You said ${said}`)
+  const first = await call()
+  first.say('hello there', { conversation: 'a' })
+  await first.events.next(({ type }) => type === 'handled-stop')
+  const told = texts(first)
+  assert.deepEqual(told[0], ['handled-start'])
+  assert.deepEqual(told.at(-2), ['handled', 'You said hello there'])
+  assert.deepEqual(told.at(-1), ['handled-stop'])
+  const chunks = told.filter(([type]) => type === 'handled-chunk').map(([, text]) => text)
+  assert.ok(chunks.length > 1)
+  assert.equal(chunks.join(''), 'You said hello there')
+  const second = await call()
+  second.say('again', { conversation: 'a' })
+  second.say('other', { conversation: 'b' })
+  await second.events.next(({ type, data }) => type === 'handled' && data.text === 'You said other')
+  const messages = core.requests.all.map(
+    ({ text }) => 'messages' in text.input && text.input.messages,
+  )
+  assert.deepEqual(messages[1], [
+    { role: 'user', content: 'hello there' },
+    { role: 'assistant', content: 'You said hello there' },
+    { role: 'user', content: 'again' },
+  ])
+  assert.deepEqual(messages[2], [{ role: 'user', content: 'other' }])
+})
+
+test('whatever fails becomes a spoken not-handled, never an error', async (t) => {
+  const busy = new MdiError('busy', 'All places are taken; try again in about 12 seconds.')
+  const { call } = await service(t, (said) => {
+    if (said === 'busy') return busy
+    if (said === 'lost') return new MdiError('node-lost', 'Node pi3 was lost.')
+    if (said === 'empty') return ''
+    return new MdiError('not-ready', 'No model is loaded; load one with `mdi load MODEL`.')
+  })
+  const client = await call()
+  const answers: unknown[] = []
+  for (const said of ['busy', 'lost', 'empty', 'none', '  ', 'x'.repeat(5_000)]) {
+    const since = client.events.all.length
+    client.say(said)
+    const { type, data } = await client.outcome(since)
+    assert.equal(type, 'not-handled')
+    answers.push(data.text)
+  }
+  assert.deepEqual(answers, [
+    'All places are taken; try again in about 12 seconds.',
+    'I am not ready yet. Please try again in a moment.',
+    'Sorry, I did not get that.',
+    'No model is loaded yet.',
+    'Sorry, I did not get that.',
+    'That was too long for me. Please say it in fewer words.',
+  ])
+})
+
+test('time is up: what was said is told, or that it took too long', async (t) => {
+  const { call, core, clock } = await service(t, () => undefined)
+  const client = await call()
+  client.say('one')
+  const silent = await core.requests.next(() => true)
+  clock.advance(20_000)
+  assert.deepEqual(
+    (await client.outcome()).data.text,
+    'Sorry, that took too long. Please try again.',
+  )
+  assert.deepEqual(core.cancelled.all, [silent.text.id])
+  client.say('two')
+  const slow = await core.requests.next((r) => r !== silent)
+  core.open.get(slow.text.id)?.text('It is warm. It is not co')
+  clock.advance(20_000)
+  const { data } = await client.outcome(client.events.all.length)
+  assert.equal(data.text, 'It is warm.')
+})
+
+test('one who goes away frees its place; one who only sends no more is answered', async (t) => {
+  const { call, core, clock } = await service(t, () => undefined, { settings: { seconds: 1e6 } })
+  const gone = await call()
+  gone.say('hello')
+  const first = await core.requests.next(() => true)
+  gone.hangUp()
+  // The network takes a moment to say so; each probe is one write.
+  const cancelled = core.cancelled.next(() => true)
+  while (core.cancelled.all.length === 0) {
+    clock.advance(25)
+    await setImmediate()
+  }
+  assert.equal(await cancelled, first.text.id)
+  // It ended its own side and closed: the write of ours is answered by a reset.
+  const half = await call()
+  half.say('hello')
+  half.socket.end()
+  const second = await core.requests.next((r) => r !== first)
+  await half.events.next(({ type }) => type === 'ping')
+  const listener = core.open.get(second.text.id)
+  listener?.text('Hi.')
+  listener?.end(answerOf(second, 'Hi.'))
+  assert.equal((await half.outcome()).data.text, 'Hi.')
+  await half.closed
+})
+
+test('garbage is answered by not-handled, and hung up on', async (t) => {
+  const { call, listener, clock } = await service(t, () => 'x')
+  for (const bytes of [
+    'GET / HTTP/1.1\r\n\r\n',
+    '{"type":"transcript","data_length":9999999}\n',
+    Buffer.alloc(limits.wyomingHeaderBytes + 2, 0x61),
+    Buffer.from('{"type":"transcript","data_length":4}\n\xff\xff\xff\xff', 'latin1'),
+  ]) {
+    const client = await call()
+    client.write(bytes)
+    assert.equal((await client.outcome()).type, 'not-handled')
+    client.socket.end()
+    await client.closed
+  }
+  // Wrong types inside are an utterance that nobody understands.
+  const odd = await call()
+  odd.write('{"type":"transcript","data":{"text":7,"language":[],"context":"x"}}\n')
+  assert.deepEqual((await odd.outcome()).data.text, 'Sorry, I did not get that.')
+  odd.write('{"type":"no such thing"}\n{"type":"ping","data":{"text":"a"}}\n')
+  assert.deepEqual((await odd.events.next(({ type }) => type === 'pong')).data, { text: 'a' })
+  // One who stops in the middle of an event.
+  odd.write('{"type":"transc')
+  odd.write('{"type":"describe"}')
+  const slow = await call()
+  slow.write('{"type":"describe"}\n{"ty')
+  await slow.events.next(({ type }) => type === 'info')
+  clock.advance(limits.wyomingEventMs)
+  assert.equal((await slow.outcome()).type, 'not-handled')
+  slow.socket.end()
+  await slow.closed
+  odd.hangUp()
+  await odd.closed
+  assert.ok(listener.size <= 1)
+})
+
+test('more callers than places: idle ones make room, busy ones stay', async (t) => {
+  const { call, core, port } = await service(t, () => undefined, { most: 3 })
+  const idle = await call()
+  const busy = [await call(), await call()]
+  for (const client of busy) client.say('wait')
+  await core.requests.next(() => core.requests.all.length === 2)
+  const newcomer = await call()
+  await idle.closed
+  newcomer.say('me too')
+  await core.requests.next(() => core.requests.all.length === 3)
+  const late = await WyomingClient.call(port)
+  t.after(() => late.hangUp())
+  assert.equal(
+    (await late.outcome()).data.text,
+    'Too many callers at once. Please try again in a moment.',
+  )
+  assert.deepEqual(core.cancelled.all, [])
+})
