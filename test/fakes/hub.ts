@@ -125,18 +125,25 @@ export class FakeHub {
 
   /** A fault that sends `bytes` of the content and cuts the line. */
   cutAfter(bytes: number): Fault {
-    return ({ path, from, request, response, data }) => {
-      const part = data.subarray(from, from + bytes)
-      const range = request.headers.range !== undefined
-      response.writeHead(range ? 206 : 200, {
-        etag: `"${this.tag ?? sha256(data)}"`,
-        'content-length': data.length - from,
-        ...(range && { 'content-range': `bytes ${from}-${data.length - 1}/${data.length}` }),
-      })
-      this.sent.set(path, (this.sent.get(path) ?? 0) + part.length)
-      response.write(part, () => response.destroy())
-      return 'done'
-    }
+    return (asked) => this.#part(asked, bytes, () => asked.response.destroy())
+  }
+
+  /** A fault that sends `bytes` of the content and no more. */
+  holdAfter(bytes: number): Fault {
+    return (asked) => this.#part(asked, bytes, () => {})
+  }
+
+  #part({ path, from, request, response, data }: Asked, bytes: number, then: () => void): 'done' {
+    const part = data.subarray(from, from + bytes)
+    const range = request.headers.range !== undefined
+    response.writeHead(range ? 206 : 200, {
+      etag: `"${this.tag ?? sha256(data)}"`,
+      'content-length': data.length - from,
+      ...(range && { 'content-range': `bytes ${from}-${data.length - 1}/${data.length}` }),
+    })
+    this.sent.set(path, (this.sent.get(path) ?? 0) + part.length)
+    response.write(part, then)
+    return 'done'
   }
 }
 

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { after, beforeEach, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { type DownloadOptions, download, type Remote } from '../../services/io/download.ts'
 import { retryAfter } from '../../services/io/http.ts'
 import { uniform } from '../../services/model/philox.ts'
@@ -76,6 +80,36 @@ test('ended 20 times at random, by the line or by the process, nothing comes twi
   whole()
   const sent = hub.sent.get('file.gguf') as number
   assert.ok(sent < data.length + 20 * 65_536, `${sent} bytes were sent for ${data.length}`)
+})
+
+test('killed 20 times at random, what was written is never fetched again', async () => {
+  const downloader = fileURLToPath(new URL('./downloader.ts', import.meta.url))
+  let written = 0
+  for (let round = 0; round <= 20; round++) {
+    const more = 10_000 + Math.floor(uniform(78, round) * 45_000)
+    let from = -1
+    // Some more of it, and then silence: the process is killed while it waits.
+    hub.faults = [
+      (asked) => {
+        from = asked.from
+        return round === 20 ? 'pass' : hub.holdAfter(more)(asked)
+      },
+    ]
+    const child = spawn(process.execPath, [downloader, remote().url, target, sha256(data)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    for await (const line of createInterface({ input: child.stdout })) {
+      if (line === 'whole') break
+      assert.equal(from, written, 'it goes on where it was')
+      if (round === 20 || Number(line) < from + more) continue
+      written = Number(line)
+      child.kill('SIGKILL')
+      break
+    }
+    if (child.signalCode === null && child.exitCode === null) await once(child, 'exit')
+  }
+  whole()
+  assert.equal(hub.sent.get('file.gguf'), data.length, 'every byte was sent once')
 })
 
 test('another content than was meant is refused, and nothing of it is kept', async () => {
