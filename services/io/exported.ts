@@ -122,14 +122,20 @@ export const importExport = async (
       done += bytes
       onProgress?.({ step: 'importing', done, total, unit: 'bytes' })
     }
-    for (const ref of records) {
-      const source = await recordFolder.open(ref.sha256)
+    const sources = new Map<string, ByteSource>()
+    // Every place in the model, also where two have the same record.
+    for (const ref of manifest.records) {
+      const source = sources.get(ref.sha256) ?? (await recordFolder.open(ref.sha256))
       if (!source || source.size !== ref.bytes)
         throw new MdiError(
           'bad-file',
           `${folder.name} lacks ${RECORDS}/${ref.sha256}, or it is cut short: export the model again.`,
         )
+      sources.set(ref.sha256, source)
       await checkHeader(folder.name, manifest, ref, source)
+    }
+    for (const ref of records) {
+      const source = sources.get(ref.sha256) as ByteSource
       if (here.has(ref.sha256)) tell(ref.bytes)
       else await copyRecord(source, ref, store, { tell, signal })
     }

