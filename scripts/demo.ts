@@ -168,15 +168,16 @@ const randomModel = async (file: string): Promise<void> => {
 
 const chooseModel = async (stage: Stage, options: Options, say: (line: string) => void) => {
   if (options.model !== undefined) {
-    if (existsSync(options.model)) return { file: options.model, random: false, texts: prompts }
-    throw new MdiError('not-found', `There is no file ${options.model}.`)
+    // A file, or what `mdi pull` knows: a name, or a source.
+    return { file: options.model, verb: 'pull', random: false, texts: prompts }
   }
-  if (existsSync(houseModel)) return { file: houseModel, random: false, texts: housePrompts }
+  if (existsSync(houseModel))
+    return { file: houseModel, verb: 'import', random: false, texts: housePrompts }
   const file = join(stage.folder, 'random.gguf')
   await randomModel(file)
   say('No model at hand: a small random one is made. It speaks nonsense, at real speed;')
-  say('give a real one with --model FILE.gguf.')
-  return { file, random: true, texts: prompts }
+  say('give a real one with --model smollm2-135m, or --model FILE.gguf.')
+  return { file, verb: 'import', random: true, texts: prompts }
 }
 
 const demo = async (options: Options): Promise<void> => {
@@ -185,11 +186,11 @@ const demo = async (options: Options): Promise<void> => {
     if (!options.json) process.stdout.write(`${line}\n`)
   }
   try {
-    const { file, random, texts } = await chooseModel(stage, options, say)
+    const { file, verb, random, texts } = await chooseModel(stage, options, say)
     say('Building…')
     stage.place.build()
     const mdi = join(stage.folder, 'dist', 'mdi.cjs')
-    const imported = await stage.run([mdi, 'import', file, '--name', 'demo'], false)
+    const imported = await stage.run([mdi, verb, file, '--name', 'demo'], false)
     say(imported.trimEnd())
     say(`Starting ${options.nodes} ${options.nodes === 1 ? 'node' : 'nodes'} and loading…`)
     const ring = await stage.orInterrupted(openRing(stage, mdi, options.nodes, 'demo'))
@@ -224,7 +225,10 @@ const program = new Command('scripts/demo')
     `Installs, builds, starts a ring of nodes on this machine and answers several prompts at
 once; everything it makes is gone afterwards.`,
   )
-  .option('--model <file>', 'a GGUF file; otherwise the one in firmware/model, or a random one')
+  .option(
+    '--model <file>',
+    'a name or source as of `mdi pull`, or a file; otherwise the one in firmware/model, or a random one',
+  )
   .option('--nodes <n>', 'nodes of the ring', whole(1), 3)
   .option('--prompt <text>', 'what to answer; can be given again', several)
   .option('--max-tokens <n>', 'tokens of an answer at most', whole(1), 64)
