@@ -76,6 +76,8 @@ export type Result = {
   /** Tokens of the free greedy answer that equal the reference's before the first difference. */
   greedySame: number
   greedyEqual: boolean
+  /** SHA-256 of every fed step's token and log-probabilities. */
+  bits: string
 }
 
 /** A margin below this is a near tie: rounding alone may turn it. */

@@ -2,13 +2,15 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { MdiError } from '../services/errors.ts'
 import { openFile } from '../services/io/file.ts'
-import { type LocalRing, openLocal, openStore } from '../services/lifecycle/local.ts'
+import { CHUNK_ROWS, type LocalRing, openLocal, openStore } from '../services/lifecycle/local.ts'
 import { importGguf } from '../services/model/import.ts'
 import type { Manifest } from '../services/model/spec.ts'
 import { textSpecFromGguf } from '../services/model/text.ts'
 import type { Arithmetic } from '../services/ports.ts'
+import { Cluster } from './cluster.ts'
+import { ownRequests, type Ring } from './owner.ts'
+import { Place } from './processes.ts'
 
 const entry = new URL('../services/main.ts', import.meta.url)
 
@@ -55,18 +57,44 @@ export const importInto = async (folder: string, file: string): Promise<Manifest
   }
 }
 
-/** A ring that has the model loaded. @throws MdiError `unsupported` for more nodes than one */
+/** A ring of one in this process. */
 export const openRing = (
   folder: string,
   manifest: Manifest,
-  { arithmetic, nodes = 1, threads, chunkRows = 64, context }: RingOptions,
-): Promise<LocalRing> => {
-  if (nodes !== 1) throw new MdiError('unsupported', 'Only a ring of one node can be made yet.')
-  return openLocal(entry, manifest, {
+  { arithmetic, threads, chunkRows = CHUNK_ROWS, context }: RingOptions,
+): Promise<LocalRing> =>
+  openLocal(entry, manifest, {
     folder,
     arithmetic,
     threads: threads ?? Math.min(4, availableParallelism()),
     chunkRows,
     context,
   })
+
+/**
+ * A ring of processes, each with its own store into which the weights are fetched.
+ * @param folder the store in which the model is; the coordinator has it as long as this runs
+ */
+export const openProcesses = async (
+  folder: string,
+  manifest: Manifest,
+  { arithmetic, nodes = 1, threads = 1, context }: RingOptions,
+): Promise<Ring> => {
+  const place = new Place().build()
+  try {
+    const cluster = await Cluster.start(place, { nodes, threads, models: folder })
+    await cluster.load(manifest.name, { arithmetic, context })
+    const ring = ownRequests(cluster, manifest, context)
+    return {
+      ...ring,
+      close: async () => {
+        await ring.close()
+        await cluster.close()
+        await place.close()
+      },
+    }
+  } catch (error) {
+    await place.close()
+    throw error
+  }
 }

@@ -1,11 +1,13 @@
 /** Runs the simulation: any number of seeds, or one of them with a trace (`scripts/sim`). */
 import { parseArgs } from 'node:util'
+import { runControl } from '../test/sim/control.ts'
 import { runSeed } from '../test/sim/run.ts'
 
-const HELP = `Usage: scripts/sim [--seeds N] [--from S] [--seed S]
+const HELP = `Usage: scripts/sim [--seeds N] [--from S] [--seed S] [--control]
   --seeds N  runs N seeds, one after the other (default 200)
   --from S   begins with this seed (default 1)
   --seed S   runs this seed alone and prints what happens in it
+  --control  a whole cluster with coordinator and broker instead of a ring alone
   --quiet    with --seed: no trace`
 
 const { values } = parseArgs({
@@ -13,6 +15,7 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '200' },
     from: { type: 'string', default: '1' },
     seed: { type: 'string' },
+    control: { type: 'boolean', default: false },
     quiet: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -20,7 +23,8 @@ const { values } = parseArgs({
 
 const one = (seed: number, trace: boolean): boolean => {
   try {
-    const result = runSeed(seed, trace ? { trace: (line) => console.log(line) } : {})
+    const tell = trace ? { trace: (line: string) => console.log(line) } : {}
+    const result = values.control ? runControl(seed, tell.trace) : runSeed(seed, tell)
     if (trace) console.log(JSON.stringify(result))
     return true
   } catch (error) {

@@ -2,15 +2,17 @@
  * Compares a model with a reference (`scripts/verify`), through the ring's own path: the
  * same requests, scheduler and engine as any answer.
  */
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { Command, CommanderError } from 'commander'
 import { arithmetic, whole } from '../services/cli/options.ts'
 import { json, table, tellError } from '../services/cli/output.ts'
 import { MdiError } from '../services/errors.ts'
 import type { Answer, TextRequest } from '../services/gateway/generation.ts'
-import type { LocalRing } from '../services/lifecycle/local.ts'
+import { CHUNK_ROWS } from '../services/lifecycle/local.ts'
 import { defaultSampling } from '../services/model/sampler.ts'
+import type { Manifest } from '../services/model/spec.ts'
 import type { Arithmetic } from '../services/ports.ts'
 import type { Token } from '../services/wire/requests.ts'
 import {
@@ -22,11 +24,13 @@ import {
   readReference,
   totals,
 } from './compare.ts'
-import { importInto, openRing, withFolder } from './rings.ts'
+import type { Ring } from './owner.ts'
+import { endInOrder } from './processes.ts'
+import { importInto, openProcesses, openRing, withFolder } from './rings.ts'
 
 type Options = {
   arithmetic: Arithmetic
-  nodes: number
+  nodes: number[]
   threads?: number
   chunkRows: number
   json?: boolean
@@ -34,7 +38,7 @@ type Options = {
 
 /** One request to its end, with its tokens. */
 const ask = (
-  ring: LocalRing,
+  ring: Ring,
   request: Pick<TextRequest, 'id' | 'input' | 'maxTokens' | 'score'>,
 ): Promise<{ answer: Answer; tokens: Token[] }> =>
   new Promise((resolve, reject) => {
@@ -55,12 +59,14 @@ const ask = (
 const messages = (prompt: string) => [{ role: 'user', content: prompt }]
 
 /** Steps fed with the reference's own tokens. */
-const scored = async (ring: LocalRing, id: string, of: Case) => {
+const scored = async (ring: Ring, id: string, of: Case) => {
   const score = of.greedy.map((next, i) => ({ ids: (of.top[i] as [number[], number[]])[0], next }))
   const input = { messages: messages(of.prompt) }
   const { tokens } = await ask(ring, { id, input, maxTokens: score.length, score })
   if (tokens.length !== score.length)
     throw new Error(`${tokens.length} steps came back of ${score.length}`)
+  // Every bit of every log-probability: what a split may not change.
+  const bits = createHash('sha256').update(JSON.stringify(tokens.map((t) => [t.token, t.logprobs])))
   let kl = 0
   let same = 0
   let clear = 0
@@ -74,10 +80,11 @@ const scored = async (ring: LocalRing, id: string, of: Case) => {
     clear += 1
     clearSame += equal
   }
-  return { steps: tokens.length, kl: kl / tokens.length, same, clear, clearSame }
+  const { length: steps } = tokens
+  return { steps, kl: kl / steps, same, clear, clearSame, bits: bits.digest('hex') }
 }
 
-const compareCase = async (ring: LocalRing, of: Case, index: number): Promise<Result> => {
+const compareCase = async (ring: Ring, of: Case, index: number): Promise<Result> => {
   const made = await ring.model.chat.prompt(messages(of.prompt))
   const idsEqual = made.ids.length === of.ids.length && made.ids.every((id, i) => id === of.ids[i])
   const common = { prompt: of.prompt, textEqual: made.text === of.text, idsEqual }
@@ -92,6 +99,7 @@ const compareCase = async (ring: LocalRing, of: Case, index: number): Promise<Re
       clearSame: 0,
       greedySame: 0,
       greedyEqual: false,
+      bits: '',
     }
   const steps = await scored(ring, `score-${index}`, of)
   const { tokens } = await ask(ring, {
@@ -134,6 +142,26 @@ const show = (results: readonly Result[]): void => {
   )
 }
 
+const compareAll = async (
+  folder: string,
+  manifest: Manifest,
+  cases: readonly Case[],
+  options: Omit<Options, 'nodes'> & { nodes: number },
+): Promise<Result[]> => {
+  const { nodes, chunkRows } = options
+  if (nodes > 1 && chunkRows !== CHUNK_ROWS)
+    throw new MdiError('usage', 'Chunks of another length need a ring of one: --nodes 1.')
+  const open = nodes === 1 ? openRing : openProcesses
+  const ring = await open(folder, manifest, options)
+  try {
+    const done: Result[] = []
+    for (const [i, of] of cases.entries()) done.push(await compareCase(ring, of, i))
+    return done
+  } finally {
+    await ring.close()
+  }
+}
+
 const verify = async (model: string, reference: string, options: Options): Promise<void> => {
   let text: string
   try {
@@ -143,40 +171,49 @@ const verify = async (model: string, reference: string, options: Options): Promi
     throw new MdiError('not-found', `Cannot read ${reference}: ${code ?? error}.`)
   }
   const cases = readReference(text, basename(reference))
-  const results = await withFolder(async (folder) => {
+  const rings: { nodes: number; results: Result[]; failed: string[] }[] = []
+  await withFolder(async (folder) => {
     const manifest = await importInto(folder, model)
-    const ring = await openRing(folder, manifest, options)
-    try {
-      const done: Result[] = []
-      for (const [i, of] of cases.entries()) done.push(await compareCase(ring, of, i))
-      return done
-    } finally {
-      await ring.close()
+    for (const nodes of options.nodes) {
+      const results = await compareAll(folder, manifest, cases, { ...options, nodes })
+      const failed = missed(results, options.arithmetic)
+      const differs = results.find((r, i) => r.bits !== rings[0]?.results[i]?.bits)
+      if (options.arithmetic === 'exact' && rings[0] && differs)
+        failed.push(`Bits differ from those of ${rings[0].nodes} nodes at "${differs.prompt}".`)
+      rings.push({ nodes, results, failed })
+      if (!options.json) report(nodes, results, failed, options.arithmetic)
     }
   })
-  const failed = missed(results, options.arithmetic)
   if (options.json) {
-    const { arithmetic, nodes } = options
-    json({
+    const { arithmetic } = options
+    const documents = rings.map(({ nodes, results, failed }) => ({
       model: basename(model),
       arithmetic,
       nodes,
       prompts: results,
       all: totals(results),
       missed: failed,
-    })
-  } else {
-    show(results)
-    for (const sentence of failed) process.stdout.write(`MISSED: ${sentence}\n`)
-    if (failed.length === 0) process.stdout.write(`Within the bounds of ${options.arithmetic}.\n`)
+    }))
+    json(documents.length === 1 ? documents[0] : { rings: documents })
   }
-  if (failed.length > 0) process.exitCode = 1
+  if (rings.some((r) => r.failed.length > 0)) process.exitCode = 1
 }
 
-const nodes = (text: string): number => {
-  if (whole(1)(text) !== 1) throw new InvalidArgumentError('Only a ring of one can be made yet.')
-  return 1
+const report = (
+  nodes: number,
+  results: readonly Result[],
+  failed: readonly string[],
+  arithmetic: Arithmetic,
+): void => {
+  process.stdout.write(nodes === 1 ? 'One node\n' : `${nodes} nodes, a process each\n`)
+  show(results)
+  const all = createHash('sha256').update(results.map((r) => r.bits).join())
+  process.stdout.write(`SHA-256 of all log-probabilities: ${all.digest('hex').slice(0, 16)}…\n`)
+  for (const sentence of failed) process.stdout.write(`MISSED: ${sentence}\n`)
+  if (failed.length === 0) process.stdout.write(`Within the bounds of ${arithmetic}.\n`)
 }
+
+const nodes = (text: string): number[] => text.split(',').map(whole(1))
 
 const program = new Command('scripts/verify')
   .description(
@@ -187,13 +224,14 @@ rest) and the likeliest token; then the free greedy answer. Fails where a bound 
   .argument('<model>', 'a GGUF file')
   .argument('<reference>', 'a reference.json: see ARCHITECTURE.md, Verification')
   .option('--arithmetic <kind>', 'exact or fast', arithmetic, 'exact')
-  .option('--nodes <n>', 'nodes of the ring', nodes, 1)
+  .option('--nodes <n>', 'nodes of the ring, as processes; several rings: 1,2,3', nodes, [1])
   .option('--threads <n>', 'threads that compute', whole(1))
-  .option('--chunk-rows <n>', 'tokens of a prompt computed at a time', whole(1), 64)
+  .option('--chunk-rows <n>', 'tokens of a prompt computed at a time', whole(1), CHUNK_ROWS)
   .option('--json', 'one JSON document instead of a table')
   .exitOverride()
   .action(verify)
 
+endInOrder()
 try {
   await program.parseAsync()
 } catch (error) {

@@ -20,6 +20,8 @@ export const errorTable = {
   'bad-file': { exit: 1 },
   /** A file is sound but asks for something that is not built. */
   unsupported: { exit: 1 },
+  /** A file cannot be fetched: its server is away, or refuses it. */
+  download: { exit: 1 },
   /** The disk is full. */
   'disk-full': { exit: 1 },
   /** The store cannot be opened, is in use or is damaged. */

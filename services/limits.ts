@@ -140,6 +140,14 @@ export const limits = {
   /** A node is told lost to waiting requests within this time. */
   lossMs: 5_000,
 
+  /** Downloads: redirects in a row, silence, pauses between tries without progress, and their number. */
+  redirects: 10,
+  downloadSilenceMs: 30_000,
+  downloadRetryMs: 1_000,
+  downloadRetryAfterMs: 300_000,
+  downloadTries: 6,
+  /** Files of one model on a hub. */
+  hubFiles: 10_000,
   /** Requests that wait at a gateway, in all and of one client. */
   queuedRequests: 256,
   queuedOfClient: 32,

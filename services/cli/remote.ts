@@ -10,13 +10,24 @@ import { brokerOf } from './settings.ts'
 /** How long the broker, and then a coordinator, may take to show themselves. */
 const BROKER_MS = 5_000
 const COORDINATOR_MS = 3_000
+/** What was asked is given up when broker or coordinator stay away for so long. */
+const AWAY_MS = 30_000
 
 export type Ask<V extends Verb> = Omit<VerbRequest<V>, 'transaction'>
+
+/** A request that is not answered yet. */
+type Waiting = {
+  verb: Verb
+  request: object
+  settle: (payload: Uint8Array) => void
+  fail: (error: MdiError) => void
+}
 
 export class RemoteRing {
   readonly #bus: MqttBus
   readonly #url: string
-  readonly #waiting = new Map<string, { verb: Verb; settle: (payload: Uint8Array) => void }>()
+  readonly #waiting = new Map<string, Waiting>()
+  #away: NodeJS.Timeout | undefined
   #coordinator: 'unknown' | 'online' | 'offline' = 'unknown'
   #onCoordinator: () => void = () => {}
   #presence: Promise<void> | undefined
@@ -50,13 +61,18 @@ export class RemoteRing {
     const connected = new Promise<void>((resolve) => {
       this.#bus.onConnection((connection) => {
         if (connection.up) resolve()
-        else reason = connection.reason
+        else {
+          reason = connection.reason
+          this.#gone(`The broker ${this.#url}`)
+        }
       })
     })
     const topic = buildTopic('bridgeState', {})
     this.#bus.subscribe(topic, ({ payload }) => {
       try {
         this.#coordinator = readMessage('bridgeState', topic, payload).state
+        if (this.#coordinator === 'online') this.#back()
+        else this.#gone('The coordinator')
         this.#onCoordinator()
       } catch {
         // Somebody else's message on our topic: as if nothing had come.
@@ -65,6 +81,29 @@ export class RemoteRing {
     this.#bus.start()
     const broker = () => new MdiError('broker', `The broker ${this.#url} is not there: ${reason}`)
     await within(connected, BROKER_MS, broker)
+  }
+
+  /** The coordinator is there, perhaps again: what it may have missed is asked again. */
+  #back(): void {
+    clearTimeout(this.#away)
+    this.#away = undefined
+    for (const [transaction, { verb, request }] of this.#waiting)
+      this.#publish(verb, { ...request, transaction, again: true })
+  }
+
+  #gone(who: string): void {
+    if (this.#away || this.#waiting.size === 0) return
+    this.#away = setTimeout(() => {
+      this.#away = undefined
+      const message = `${who} went away and has not come back for ${AWAY_MS / 1000} s.`
+      for (const { fail } of this.#waiting.values()) fail(new MdiError('not-ready', message))
+      this.#waiting.clear()
+    }, AWAY_MS)
+  }
+
+  #publish(verb: Verb, request: object): void {
+    const topic = buildTopic('request', { verb })
+    this.#bus.publish(topic, JSON.stringify(request), optionsOf('request'))
   }
 
   /** Waits until a coordinator shows itself. */
@@ -92,15 +131,20 @@ export class RemoteRing {
     const answer = new Promise<VerbData<V>>((resolve, reject) => {
       this.#waiting.set(transaction, {
         verb,
+        request,
+        fail: reject,
         settle: (payload) => {
-          const response = readResponse(verb, payload)
-          if (response.status === 'ok') resolve(response.data)
-          else reject(errorFrom({ code: response.code, message: response.error }))
+          try {
+            const response = readResponse(verb, payload)
+            if (response.status === 'ok') resolve(response.data)
+            else reject(errorFrom({ code: response.code, message: response.error }))
+          } catch (error) {
+            reject(error)
+          }
         },
       })
     })
-    const topic = buildTopic('request', { verb })
-    this.#bus.publish(topic, JSON.stringify({ ...request, transaction }), optionsOf('request'))
+    this.#publish(verb, { ...request, transaction })
     return answer
   }
 
@@ -109,9 +153,8 @@ export class RemoteRing {
     this.#listening.add(verb)
     this.#bus.subscribe(buildTopic('response', { verb }), ({ payload }) => {
       try {
-        const { transaction } = JSON.parse(new TextDecoder().decode(payload)) as {
-          transaction?: unknown
-        }
+        const parsed: unknown = JSON.parse(new TextDecoder().decode(payload))
+        const { transaction } = Object(parsed) as { transaction?: unknown }
         const waiting = this.#waiting.get(String(transaction))
         this.#waiting.delete(String(transaction))
         waiting?.settle(payload)
@@ -128,18 +171,33 @@ export class RemoteRing {
     onText: (text: string) => void,
   ): Promise<VerbData<V>> {
     const topic = buildTopic('stream', { request: request.id })
-    let next = 0
+    let told = 0
+    const tell = (at: number, text: string) => {
+      // A piece that was missed is in the answer; a coordinator that restarts tells all again.
+      const more = at > told ? '' : text.slice(told - at)
+      told += more.length
+      if (more !== '') onText(more)
+    }
     this.#bus.subscribe(topic, ({ payload }) => {
-      const piece = readMessage('stream', topic, payload)
-      // A coordinator that restarts tells the first pieces again.
-      if (piece.index !== next) return
-      next += 1
-      onText(piece.text)
+      try {
+        const { at, text } = readMessage('stream', topic, payload)
+        tell(at, text)
+      } catch (error) {
+        // Somebody else's message on our topic; the answer has the text in any case.
+        if (!(error instanceof MdiError)) throw error
+      }
     })
-    return this.ask(verb, request)
+    try {
+      const answer = await this.ask(verb, request)
+      tell(0, answer.text)
+      return answer
+    } finally {
+      this.#bus.unsubscribe(topic)
+    }
   }
 
   close(): Promise<void> {
+    clearTimeout(this.#away)
     return this.#bus.close()
   }
 }

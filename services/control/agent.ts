@@ -47,6 +47,16 @@ const RETRY_MS = 2_000
 const RETRY_MOST_MS = 60_000
 /** A node that meets its own id alive within this time after its start is the newcomer. */
 const NEWCOMER_MS = 15_000
+/** Where the broker remembers another of our id, it is given this time to say that it lives. */
+const QUIET_MS = 1_500
+/**
+ * A newcomer gives up when it has heard a living twin so often; of two newcomers the one
+ * with the smaller instance, which is quicker to.
+ */
+const HEARD = 4
+const HEARD_SMALLER = 2
+/** One that is no newcomer says so often that it is here, and then leaves it at that. */
+const ANSWERS = 16
 /** Errors that the same assignment cannot get over by trying again soon. */
 const lasting: readonly ErrorCode[] = ['out-of-memory', 'unsupported', 'bad-value']
 
@@ -62,6 +72,11 @@ export class Agent {
   #toldAt = Number.NEGATIVE_INFINITY
   #retry: { at: number; wait: number } | undefined
   #joined = false
+  /** Loaded, and waiting until it is known that no other node plays this part. */
+  #held = false
+  #quietUntil = Number.NEGATIVE_INFINITY
+  /** How often each living twin was heard. */
+  readonly #twins = new Map<string, number>()
 
   constructor(identity: Identity) {
     this.#identity = identity
@@ -127,11 +142,22 @@ export class Agent {
       return [{ kind: 'log', level: 'warning', message }]
     }
     if (JSON.stringify(desired) === JSON.stringify(this.#desired)) return []
+    if (desired.epoch === this.#epoch && sameButSources(desired, this.#desired))
+      return this.#moved(desired, now)
     if (desired.epoch === this.#epoch && this.#desired !== undefined) {
       const message = `Another plan of the same epoch ${desired.epoch} is refused.`
       return [{ kind: 'log', level: 'warning', message }]
     }
     return this.#adopt(desired, now, true)
+  }
+
+  /** The same plan, of which only the places to fetch from have changed. */
+  #moved(desired: Desired, now: number): AgentEffect[] {
+    this.#desired = desired
+    const effects: AgentEffect[] = [{ kind: 'keep', desired }]
+    const { assignment } = desired
+    const waits = this.#actual.phase === 'failed' || this.#actual.phase === 'fetching'
+    return assignment && waits ? [...effects, ...this.#begin(assignment, now)] : effects
   }
 
   #adopt(desired: Desired, now: number, keep: boolean): AgentEffect[] {
@@ -144,6 +170,7 @@ export class Agent {
     if (keep) effects.push({ kind: 'keep', desired })
     if (this.#joined) effects.push({ kind: 'leave', reason: 'the plan has changed' })
     this.#joined = false
+    this.#held = false
     const { assignment } = desired
     if (!assignment) {
       this.#work += 1
@@ -180,8 +207,15 @@ export class Agent {
   #loaded(work: number, now: number): AgentEffect[] {
     const assignment = this.#desired?.assignment
     if (work !== this.#work || !assignment) return []
-    this.#phase('ready', assignment)
     this.#retry = undefined
+    if (now >= this.#quietUntil) return this.#join(assignment, now)
+    this.#held = true
+    return []
+  }
+
+  #join(assignment: Assignment, now: number): AgentEffect[] {
+    this.#phase('ready', assignment)
+    this.#held = false
     this.#joined = true
     return [{ kind: 'join', epoch: this.#epoch, assignment }, this.#tell(now)]
   }
@@ -200,19 +234,33 @@ export class Agent {
 
   #tick(now: number): AgentEffect[] {
     const assignment = this.#desired?.assignment
+    if (assignment && this.#held && now >= this.#quietUntil) return this.#join(assignment, now)
     if (!assignment || this.#actual.phase !== 'failed') return []
     if (!this.#retry || now < this.#retry.at) return []
     return this.#begin(assignment, now)
   }
 
   #twin(event: Extract<AgentEvent, { kind: 'twin' }>, now: number): AgentEffect[] {
-    if (event.instance === this.#identity.instance) return []
-    // Left by a process that was killed, or by a broker's memory: ours takes its place.
-    if (event.retained) return [this.#tell(now)]
-    if (now - this.#startedAt > NEWCOMER_MS || event.instance < this.#identity.instance)
+    const { instance } = this.#identity
+    if (event.instance === instance) return []
+    // Left by a process that was killed, or by a broker's memory; or it lives and will say so.
+    if (event.retained) {
+      this.#quietUntil = now + QUIET_MS
       return [this.#tell(now)]
+    }
+    const heard = (this.#twins.get(event.instance) ?? 0) + 1
+    this.#twins.set(event.instance, heard)
+    if (now - this.#startedAt > NEWCOMER_MS) return heard > ANSWERS ? [] : [this.#tell(now)]
+    const enough = instance < event.instance ? HEARD_SMALLER : HEARD
+    if (heard < enough) return [this.#tell(now)]
     const { id } = this.#identity
     const message = `Another node calls itself ${id} (at ${event.address}); give one of them another name in its settings.`
     return [{ kind: 'give-up', message }]
   }
+}
+
+const sameButSources = (a: Desired, b: Desired | undefined): boolean => {
+  const bare = (d: Desired | undefined) =>
+    JSON.stringify({ ...d, assignment: d?.assignment && { ...d.assignment, sources: [] } })
+  return bare(a) === bare(b)
 }

@@ -5,7 +5,7 @@
  */
 import { MdiError } from '../errors.ts'
 import type { Manifest } from '../model/spec.ts'
-import { modelCost } from '../plan/cost.ts'
+import { modelCost, PLANNED_POSITIONS } from '../plan/cost.ts'
 import { partition } from '../plan/partition.ts'
 import type { BridgeHealth, BridgeInfo, Desired, NodeState, Online } from '../wire/control.ts'
 import type { Peer } from '../wire/values.ts'
@@ -51,15 +51,14 @@ export type CoordinatorEffect =
 /** Ends with one full stop, whatever a reason ended with. */
 const sentence = (text: string): string => `${text.replace(/\.+$/, '')}.`
 
-/** Positions reserved for each sequence when a split is planned; caches grow as needed. */
-const PLANNED_POSITIONS = 1_024
-
 export class Coordinator {
   readonly #options: CoordinatorOptions
   readonly #nodes = new Map<string, NodeState>()
   #plan: Plan = emptyPlan(0)
   #waiting: string[] = []
   readonly #warned = new Set<string>()
+  /** Nodes that may have been replaced while the broker was away. */
+  #unsure = new Set<string>()
 
   constructor(options: CoordinatorOptions) {
     this.#options = options
@@ -85,6 +84,7 @@ export class Coordinator {
         this.#waiting = this.#waiting.filter((r) => r !== event.reply)
         return []
       case 'bus':
+        this.#unsure = new Set(this.#nodes.keys())
         return this.#desireAll()
     }
   }
@@ -105,23 +105,42 @@ export class Coordinator {
   }
 
   #node(id: string, state: NodeState): CoordinatorEffect[] {
+    const twin = this.#twin(id, state)
+    if (twin) return this.#warn(twin)
+    this.#unsure.delete(id)
     this.#nodes.set(id, state)
     const effects: CoordinatorEffect[] = []
     if (state.state === 'online') {
       const misfit = this.#misfit(state)
-      if (misfit && !this.#warned.has(misfit)) {
-        this.#warned.add(misfit)
-        effects.push({ kind: 'log', level: 'warning', message: misfit })
-      }
+      if (misfit) effects.push(...this.#warn(misfit))
       if (!misfit) effects.push(...this.#follow(state))
     }
     return [...effects, ...this.#answerWaiting()]
   }
 
+  #warn(message: string): CoordinatorEffect[] {
+    if (this.#warned.has(message)) return []
+    this.#warned.add(message)
+    return [{ kind: 'log', level: 'warning', message }]
+  }
+
+  /**
+   * A second node under the id of one that is online elsewhere: the plan must not follow it
+   * about, since one of the two gives up. One that takes the place of a lost node comes after
+   * that was told offline by its will.
+   */
+  #twin(id: string, state: NodeState): string | undefined {
+    const known = this.#nodes.get(id)
+    if (known?.state !== 'online' || state.state !== 'online' || this.#unsure.has(id)) return
+    if (known.instance === state.instance || samePeer(peerOf(known), peerOf(state))) return
+    const place = `${state.addresses[0] ?? 'an unknown address'} port ${state.port}`
+    return `Another node calls itself ${id} (at ${place}); give one of them another name.`
+  }
+
   /** Tells a node its part again where it is behind, and the others where it has moved. */
   #follow(node: Online): CoordinatorEffect[] {
     // Its plan is another coordinator's, or of before our memory: only our own is told.
-    if (!this.#plan.model) return []
+    if (!this.#plan.model) return node.epoch < this.#plan.epoch ? [this.#desire(node.id)] : []
     if (node.epoch > this.#plan.epoch) return this.#replan(node.epoch + 1)
     const stage = this.#plan.stages.find((s) => s.peer.id === node.id)
     if (!stage) return node.epoch < this.#plan.epoch ? [this.#desire(node.id)] : []

@@ -9,6 +9,7 @@ import type { Bus, BusMessage, Clock, Random } from '../ports.ts'
 import {
   buildTopic,
   filterOf,
+  isAgain,
   matchTopic,
   optionsOf,
   readRequest,
@@ -48,12 +49,21 @@ export type Asker = {
 
 /** Pieces of text are gathered for this long, so that a quick model does not flood. */
 const GATHER_MS = 40
+/** Answers that are kept for a client that was away when they came. */
+const ANSWERS = 256
+
+/** A request by what its client calls it; undefined: it has no transaction. */
+const keyOf = ({ verb, transaction }: Asker): string | undefined =>
+  transaction === undefined ? undefined : `${verb} ${JSON.stringify(transaction)}`
 
 export class Bridge {
   readonly #bus: Bus
   readonly #clock: Clock
   readonly #random: Random
   readonly #actions: BridgeActions
+  /** What was asked and is not answered yet, and the last answers, by `keyOf`. */
+  readonly #asked = new Set<string>()
+  readonly #answered = new Map<string, string>()
 
   constructor(bus: Bus, clock: Clock, random: Random, actions: BridgeActions) {
     this.#bus = bus
@@ -81,12 +91,30 @@ export class Bridge {
       }),
     })
     try {
-      await this.#do(asker(verbOf(name)), message.payload)
+      const from = asker(verbOf(name))
+      if (this.#known(from, message.payload)) return
+      await this.#do(from, message.payload)
     } catch (error) {
       if (!(error instanceof MdiError)) throw error
       const topic = /^[A-Za-z0-9_-]{1,63}$/.test(name) ? name : 'unknown'
       this.refuse(asker(topic as Verb), error)
     }
+  }
+
+  /** Whether this was asked before: then it is not done again, at most answered again. */
+  #known(asker: Asker, payload: Uint8Array): boolean {
+    const key = keyOf(asker)
+    if (key === undefined) return false
+    if (isAgain(payload)) {
+      if (this.#asked.has(key)) return true
+      const answer = this.#answered.get(key)
+      if (answer !== undefined) {
+        this.#publish(asker, answer)
+        return true
+      }
+    }
+    this.#asked.add(key)
+    return false
   }
 
   async #do(asker: Asker, payload: Uint8Array): Promise<void> {
@@ -140,14 +168,18 @@ export class Bridge {
 
   /** Tells a request's text and end to whoever asked. */
   listener(asker: Asker, id: string, stream: boolean): AnswerListener {
+    const key = keyOf(asker)
+    if (key !== undefined) this.#asked.add(key)
     let index = 0
+    let at = 0
     let gathered = ''
     let cancelGather: (() => void) | undefined
     const piece = (last: boolean) => {
       cancelGather?.()
       cancelGather = undefined
       if (!stream || (gathered === '' && !last)) return
-      const message = { id, index: index++, text: gathered, ...(last && { last }) }
+      const message = { id, index: index++, at, text: gathered, ...(last && { last }) }
+      at += gathered.length
       gathered = ''
       const topic = buildTopic('stream', { request: id })
       this.#bus.publish(topic, writeMessage('stream', message), optionsOf('stream'))
@@ -180,11 +212,23 @@ export class Bridge {
   }
 
   #respond(asker: Asker, response: Response<unknown>): void {
-    const { verb, transaction, responseTopic, correlation } = asker
+    const { transaction } = asker
     const payload = JSON.stringify({
       ...response,
       ...(transaction !== undefined && { transaction }),
     })
+    const key = keyOf(asker)
+    if (key !== undefined) {
+      this.#asked.delete(key)
+      this.#answered.delete(key)
+      this.#answered.set(key, payload)
+      const [oldest] = this.#answered.keys()
+      if (this.#answered.size > ANSWERS && oldest !== undefined) this.#answered.delete(oldest)
+    }
+    this.#publish(asker, payload)
+  }
+
+  #publish({ verb, responseTopic, correlation }: Asker, payload: string): void {
     const options = {
       ...optionsOf('response'),
       ...(correlation !== undefined && { correlation: Buffer.from(correlation, 'base64') }),

@@ -5,6 +5,7 @@
  */
 import type { Clock, Link, LinkEvent, Links } from '../ports.ts'
 import type { Listener } from '../ring/ledger.ts'
+import type { PlainDraft } from '../wire/frame.ts'
 import { readJson, writeJson } from '../wire/json.ts'
 import { endSchema, type Open, tokenSchema } from '../wire/requests.ts'
 import type { Peer } from '../wire/values.ts'
@@ -12,6 +13,9 @@ import type { TokenSource } from './source.ts'
 
 /** How long a request waits for a lost starter: with the link's own bound under 5 s. */
 const PATIENCE_MS = 2_000
+
+/** A link that took no more frames is tried again after this time. */
+const AGAIN_MS = 10
 
 type Request = { open: Open; listener: Listener; sent: boolean; nextStep: number }
 
@@ -22,6 +26,11 @@ export class Owner implements TokenSource {
   #starter: Peer | undefined
   #link: Link | undefined
   #stopWaiting: (() => void) | undefined
+  /** What the link has not taken yet; it takes only so many frames at once. */
+  #unsent: { frame: PlainDraft; request?: Request }[] = []
+  #stopAgain: (() => void) | undefined
+  /** Cancelled while the link was down: the ring still runs them. */
+  readonly #cancelled = new Set<string>()
 
   /** @param links whose events of purpose `owner` are handed to `handle` */
   constructor(links: Links, clock: Clock) {
@@ -46,8 +55,10 @@ export class Owner implements TokenSource {
     if (this.#starter && starter?.id !== this.#starter.id)
       this.#endAll('node-lost', 'The ring was given up; the request was ended.')
     this.#starter = starter
-    this.#link = undefined
-    if (starter) this.#links.keep(starter, 'owner')
+    this.#down()
+    if (!starter) return
+    this.#links.keep(starter, 'owner')
+    this.#wait()
   }
 
   open(open: Open, listener: Listener): void {
@@ -75,6 +86,7 @@ export class Owner implements TokenSource {
     if (this.#link) this.#frame('cancel', { id })
     else {
       this.#requests.delete(id)
+      if (request.sent) this.#cancelled.add(id)
       request.listener.end({ id, reason: 'cancelled' })
     }
   }
@@ -86,12 +98,14 @@ export class Owner implements TokenSource {
       this.#link = link
       this.#stopWaiting?.()
       this.#stopWaiting = undefined
+      for (const id of this.#cancelled) this.#frame('cancel', { id })
+      this.#cancelled.clear()
       for (const request of this.#requests.values()) this.#send(request)
       return
     }
     if (link.key !== this.#link?.key) return
     if (event.kind === 'down') {
-      this.#link = undefined
+      this.#down()
       this.#wait()
     } else if (event.frame.kind === 'token') {
       const token = readJson(event.frame.body, tokenSchema, 'a token')
@@ -112,13 +126,39 @@ export class Owner implements TokenSource {
   #send(request: Request): void {
     const { open, sent, nextStep } = request
     if (sent) this.#frame('attach', { id: open.id, fromStep: nextStep })
-    else this.#frame('open', open)
+    else this.#frame('open', open, request)
     request.sent = true
   }
 
-  #frame(kind: 'open' | 'cancel' | 'attach', value: unknown): void {
-    if (this.#link)
-      this.#links.send(this.#link, { kind, epoch: 0, number: 0, body: writeJson(value) })
+  #frame(kind: 'open' | 'cancel' | 'attach', value: unknown, request?: Request): void {
+    const frame: PlainDraft = { kind, epoch: 0, number: 0, body: writeJson(value) }
+    this.#unsent.push({ frame, ...(request && { request }) })
+    if (!this.#stopAgain) this.#flush()
+  }
+
+  #flush(): void {
+    const link = this.#link
+    if (!link) return
+    let sent = 0
+    for (const { frame } of this.#unsent) {
+      if (!this.#links.send(link, frame)) break
+      sent += 1
+    }
+    this.#unsent.splice(0, sent)
+    if (this.#unsent.length === 0) return
+    this.#stopAgain = this.#clock.after(AGAIN_MS, () => {
+      this.#stopAgain = undefined
+      this.#flush()
+    })
+  }
+
+  /** Whoever is still there attaches, or opens, over the next link. */
+  #down(): void {
+    this.#link = undefined
+    for (const { request } of this.#unsent) if (request) request.sent = false
+    this.#unsent = []
+    this.#stopAgain?.()
+    this.#stopAgain = undefined
   }
 
   #wait(): void {

@@ -120,6 +120,14 @@ export class MqttBus implements Bus {
     if (this.#up) this.#subscribe([filter])
   }
 
+  /** Hears no more of a filter. */
+  unsubscribe(filter: string): void {
+    for (let i = this.#subscriptions.length - 1; i >= 0; i--)
+      if (this.#subscriptions[i]?.filter === filter) this.#subscriptions.splice(i, 1)
+    // What still comes has no handler: nobody waits for the broker's word.
+    if (this.#up) this.#client?.unsubscribe(filter, () => {})
+  }
+
   onConnection(handler: (connection: Connection) => void): void {
     this.#listeners.push(handler)
   }

@@ -171,6 +171,8 @@ class CoordinatorProcess {
       )
       this.#feed({ kind: 'bus' })
       this.#tellInfo()
+      // A broker that restarts may have forgotten what it retained.
+      this.#tellHealth(true)
     })
   }
 

@@ -1,5 +1,5 @@
 /** What a model's parts cost at run time: bytes of memory, and bytes read for a token. */
-import type { Manifest } from '../model/spec.ts'
+import type { ModelSpec, RecordRef } from '../model/spec.ts'
 
 export type ModelCost = {
   /** Runtime bytes of each layer's weights. */
@@ -16,9 +16,17 @@ export type ModelCost = {
  */
 export const LAYER_OVERHEAD = 2 << 20
 
+/** Positions reserved for each sequence when a split is planned; caches grow as needed. */
+export const PLANNED_POSITIONS = 1_024
+
+/** What the costs follow from; a manifest has it. */
+export type Costed = {
+  spec: ModelSpec
+  records: readonly Pick<RecordRef, 'kind' | 'layer' | 'runtimeBytes'>[]
+}
+
 /** Costs from the manifest. The embedding is read row by row from its file: no memory. */
-export const modelCost = (manifest: Manifest): ModelCost => {
-  const { spec, records } = manifest
+export const modelCost = ({ spec, records }: Costed): ModelCost => {
   const layers = Array.from({ length: spec.layers }, (_, i) => {
     const ref = records.find((r) => r.kind === 'layer' && r.layer === i)
     return (ref?.runtimeBytes ?? 0) + LAYER_OVERHEAD

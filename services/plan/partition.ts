@@ -56,8 +56,9 @@ const stageMemory = (
 }
 
 /**
- * Plans the ring over all of the nodes given (those beyond the number of layers are left
- * out, slowest first). Errors: `out-of-memory` with the figures, `bad-value`.
+ * Plans the ring over the nodes given: all of them, but for those beyond the number of
+ * layers (the slowest) and those that have no room for a single one.
+ * Errors: `out-of-memory` with the figures, `bad-value`.
  */
 export const partition = (
   model: string,
@@ -68,15 +69,39 @@ export const partition = (
   if (nodes.length === 0) throw new MdiError('not-ready', 'No node is there to hold the model.')
   if (options.layers) return byHand(model, cost, nodes, options.layers, options.positions)
   const usable = [...nodes].sort((a, b) => b.speed - a.speed).slice(0, cost.layers.length)
-  const order = nodes.filter((n) => usable.includes(n))
+  const given = nodes.filter((n) => usable.includes(n))
+  let order = given
+  while (order.length > 0) {
+    const stages = bestRing(cost, order, options.positions)
+    if (stages) return stages
+    const roomy = withRoom(cost, order, options.positions)
+    if (roomy.length === order.length) break
+    order = roomy
+  }
+  throw notEnough(model, cost, given, options.positions)
+}
+
+/** The best split over all of the nodes, whichever of them starts; undefined: none fits. */
+const bestRing = (
+  cost: ModelCost,
+  order: readonly PlanNode[],
+  positions: number,
+): PlanStage[] | undefined => {
   let best: { time: number; stages: PlanStage[] } | undefined
   for (const starter of order) {
     const ring = [starter, ...order.filter((n) => n !== starter)]
-    const split = bestSplit(cost, ring, memoryShares(ring), options.positions)
+    const split = bestSplit(cost, ring, memoryShares(ring), positions)
+    // A later starter must be worth it, so that equal nodes keep their order.
     if (split && (!best || split.time < best.time * 0.999)) best = split
   }
-  if (!best) throw notEnough(model, cost, order, options.positions)
-  return best.stages
+  return best?.stages
+}
+
+/** The nodes that have room for the smallest layer at least. */
+const withRoom = (cost: ModelCost, order: readonly PlanNode[], positions: number): PlanNode[] => {
+  const least = Math.min(...cost.layers) + cost.kvPosition * positions * order.length
+  const shares = memoryShares(order)
+  return order.filter((_, i) => (shares[i] as number) >= least)
 }
 
 /** Memory that each node may take: what a host has is divided among its nodes. */

@@ -230,6 +230,16 @@ export const transactionOf = (payload: Uint8Array): string | number | undefined 
   }
 }
 
+/** Whether a request says that it was asked before. */
+export const isAgain = (payload: Uint8Array): boolean => {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(payload))
+    return (Object(value) as { again?: unknown }).again === true
+  } catch {
+    return false
+  }
+}
+
 /** Reads an answer. @throws MdiError `bad-value` */
 export const readResponse = <V extends Verb>(verb: V, payload: Uint8Array): Response<VerbData<V>> =>
   readJson(

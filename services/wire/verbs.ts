@@ -12,7 +12,14 @@ const text = z.string().max(limits.promptBytes)
 /** Any JSON scalar that the client chose; echoed in the answer. */
 const transaction = z.union([z.string().max(200), z.number()])
 
-const request = z.object({ transaction: transaction.optional() })
+const request = z.object({
+  transaction: transaction.optional(),
+  /**
+   * Asked before with this transaction, and sent again since broker or coordinator were away:
+   * done once all the same, and answered again where the answer may be lost.
+   */
+  again: z.boolean().optional(),
+})
 
 /** What `generate` and `chat` share. */
 const generation = request.extend({
@@ -138,10 +145,15 @@ export type Response<T> = { transaction?: string | number | undefined } & (
   | { status: 'error'; data: Record<string, never>; error: string; code?: string | undefined }
 )
 
-/** A piece of a request's text as it comes; `index` counts from 0 without gaps. */
+/**
+ * A piece of a request's text as it comes; `index` counts from 0 without gaps. A coordinator
+ * that restarts tells the text from its beginning, cut otherwise.
+ */
 export const streamSchema = z.object({
   id: requestIdSchema,
   index: countSchema,
+  /** Characters (UTF-16 units) of the text before this piece. */
+  at: countSchema,
   text: z.string(),
   /** The last message of this request. */
   last: z.boolean().optional(),

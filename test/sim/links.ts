@@ -50,7 +50,7 @@ export class SimLinks implements Links {
   keep(peer: Peer, purpose: Purpose): void {
     const key = keyOf(peer.id, purpose, true)
     if (this.#keepers.has(key)) return
-    const keeper = new SimKeeper(this, peer.id, purpose)
+    const keeper = new SimKeeper(this, peer, purpose)
     this.#keepers.set(key, keeper)
     keeper.dial()
   }
@@ -92,7 +92,10 @@ export class SimLinks implements Links {
   /** A stranger's hello has arrived on a new connection. */
   greet(hello: Hello, end: End): void {
     const altered = this.network.mutation?.hello?.(hello, this.#epoch) ?? hello
-    const why = this.#admit(altered)
+    const why =
+      hello.to === this.id
+        ? this.#admit(altered)
+        : { reason: `This is node ${this.id}, not ${hello.to}.` }
     const { world } = this.process
     if (why) {
       world.log(this.id, () => `refuses ${hello.node}: ${why.reason}`)
@@ -145,16 +148,20 @@ export class SimLinks implements Links {
 /** Keeps one link: dials until it stands, and again when it is lost. */
 class SimKeeper {
   readonly #links: SimLinks
-  readonly #peer: string
+  readonly #at: Peer
   readonly #purpose: Purpose
   #rounds = 0
   #stopped = false
   #told = ''
 
-  constructor(links: SimLinks, peer: string, purpose: Purpose) {
+  constructor(links: SimLinks, peer: Peer, purpose: Purpose) {
     this.#links = links
-    this.#peer = peer
+    this.#at = peer
     this.#purpose = purpose
+  }
+
+  get #peer(): string {
+    return this.#at.id
   }
 
   stop(): void {

@@ -7,6 +7,7 @@ import { limits } from '../../services/limits.ts'
 import { type Accept, encodeFrame, readContent, readHeader } from '../../services/wire/codec.ts'
 import type { Frame, PlainDraft, VisitFrame } from '../../services/wire/frame.ts'
 import { HEADER_BYTES, kinds } from '../../services/wire/frame.ts'
+import type { Peer } from '../../services/wire/values.ts'
 import { SimLinks } from './links.ts'
 import type { Mutation } from './mutations.ts'
 import type { Exit, Process, World } from './world.ts'
@@ -37,9 +38,9 @@ export class Network {
   readonly world: World
   readonly options: NetOptions
   readonly mutation: Mutation | undefined
-  /** The process that listens as each node now. */
+  /** The process that listens at each address now. */
   readonly listeners = new Map<string, SimLinks>()
-  /** Nodes whose power is cut: nothing answers there. */
+  /** Addresses whose power is cut: nothing answers there. */
   readonly dark = new Set<string>()
   /** Pairs between which nothing passes. */
   readonly #cut = new Set<string>()
@@ -56,12 +57,17 @@ export class Network {
   }
 
   /** Opens a node's port. */
-  join(id: string, process: Process): SimLinks {
+  join(id: string, process: Process, host = id): SimLinks {
     const links = new SimLinks(this, id, process)
-    this.listeners.set(id, links)
-    this.dark.delete(id)
-    process.onExit((how) => this.#exit(id, links, how))
+    this.listeners.set(host, links)
+    this.dark.delete(host)
+    process.onExit((how) => this.#exit(host, links, how))
     return links
+  }
+
+  /** The process that listens where a peer says that it is. */
+  find(peer: Peer): SimLinks | undefined {
+    return this.listeners.get(peer.addresses[0] ?? peer.id)
   }
 
   #exit(id: string, links: SimLinks, how: Exit): void {

@@ -128,7 +128,7 @@ export class Ring {
   play(node: SimNode): void {
     const stage = this.order.indexOf(node.id)
     const stages = this.order.length
-    const peer = (id: string) => ({ id, addresses: ['10.0.0.1'], port: 1 })
+    const peer = (id: string) => ({ id, addresses: [id], port: 1 })
     node.engine.load(this.#bounds[stage] as number, this.#bounds[stage + 1] as number)
     const { options } = this
     const part: Part = {
@@ -189,7 +189,7 @@ export class Ring {
     const owner = new Owner(links, process.clock)
     links.onEvent((event) => owner.handle(event))
     this.owner = { id: 'owner', process, owner }
-    owner.setStarter({ id: this.starter.id, addresses: ['10.0.0.1'], port: 1 })
+    owner.setStarter({ id: this.starter.id, addresses: [this.starter.id], port: 1 })
     for (const r of before) owner.attach(r.open, r, r.open.generated + r.told)
   }
 

@@ -1,0 +1,176 @@
+/** Two nodes with one id: the newcomer gives up, and the plan stays with the one that was there. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Agent, type AgentEffect, type Identity } from '../../services/control/agent.ts'
+import { Coordinator, type CoordinatorEffect } from '../../services/control/coordinator.ts'
+import type { Desired, Online } from '../../services/wire/control.ts'
+
+const identity = (instance: string, address = 'here'): Identity => ({
+  id: 'pi1',
+  name: 'pi1',
+  cluster: 'home',
+  version: '1',
+  protocol: 1,
+  instance,
+  addresses: [address],
+  port: 4711,
+  profile: { memoryBytes: 1e9, cpu: 'x', cores: 4, speed: {}, host: address },
+  held: [],
+})
+const desired = (epoch: number, source = 'coordinator'): Desired => ({
+  epoch,
+  cluster: 'home',
+  assignment: {
+    model: { name: 'tiny', manifest: 'a'.repeat(64), bytes: 10 },
+    first: 0,
+    end: 2,
+    stage: 0,
+    stages: 1,
+    starter: true,
+    next: null,
+    previous: null,
+    sources: [{ id: source, addresses: [source], port: 1 }],
+    arithmetic: 'fast',
+    wire: 'fp16',
+    context: 64,
+  },
+})
+const kinds = (effects: { kind: string }[]) => effects.map((e) => e.kind)
+
+/** Lets two agents hear each other until both are silent. @returns who gave up */
+const meet = (agents: [Agent, Agent], now: number): string[] => {
+  const gone: string[] = []
+  let said: [number, AgentEffect][] = agents.map((_, i) => [
+    i,
+    { kind: 'publish', state: (agents[i] as Agent).state },
+  ])
+  for (let round = 0; said.length > 0; round++) {
+    assert.ok(round < 100, 'they never stop talking')
+    const heard = said
+    said = []
+    for (const [from, effect] of heard) {
+      if (effect.kind === 'give-up' && !gone.includes((agents[from] as Agent).state.instance))
+        gone.push((agents[from] as Agent).state.instance)
+      if (effect.kind !== 'publish') continue
+      const to = 1 - from
+      if (gone.includes((agents[to] as Agent).state.instance)) continue
+      const { instance } = effect.state
+      const event = { kind: 'twin', instance, address: 'there', retained: false } as const
+      for (const e of (agents[to] as Agent).handle(event, now)) said.push([to, e])
+    }
+  }
+  return gone
+}
+
+const agentOf = (instance: string, startedAt: number): Agent => {
+  const agent = new Agent(identity(instance))
+  agent.handle({ kind: 'start', kept: undefined }, startedAt)
+  return agent
+}
+
+test('the newcomer gives up, whichever instance is the smaller', () => {
+  for (const [old, young] of [
+    ['a', 'b'],
+    ['b', 'a'],
+  ] as const)
+    assert.deepEqual(meet([agentOf(old, 0), agentOf(young, 60_000)], 60_100), [young])
+})
+
+test('of two newcomers one gives up', () => {
+  assert.deepEqual(meet([agentOf('a', 0), agentOf('b', 10)], 100), ['a'])
+})
+
+test('two that have long been there say so, and do not talk for ever', () => {
+  assert.deepEqual(meet([agentOf('a', 0), agentOf('b', 0)], 1e6), [])
+})
+
+test('where another of its id may live, a node joins only when it was quiet for a while', () => {
+  const agent = agentOf('new', 0)
+  agent.handle({ kind: 'twin', instance: 'old', address: 'there', retained: true }, 10)
+  const fetch = agent.handle({ kind: 'desired', desired: desired(1) }, 20)
+  assert.deepEqual(kinds(fetch), ['keep', 'fetch', 'publish'])
+  agent.handle({ kind: 'fetched', work: 1 }, 30)
+  assert.deepEqual(agent.handle({ kind: 'loaded', work: 1 }, 40), [])
+  assert.deepEqual(agent.handle({ kind: 'tick' }, 1_000), [])
+  assert.deepEqual(kinds(agent.handle({ kind: 'tick' }, 1_600)), ['join', 'publish'])
+  assert.deepEqual(agent.handle({ kind: 'tick' }, 2_600), [])
+})
+
+test('a node alone under its id joins at once', () => {
+  const agent = agentOf('new', 0)
+  agent.handle({ kind: 'desired', desired: desired(1) }, 20)
+  agent.handle({ kind: 'fetched', work: 1 }, 30)
+  assert.deepEqual(kinds(agent.handle({ kind: 'loaded', work: 1 }, 40)), ['join', 'publish'])
+})
+
+test('the same plan with other sources is taken: the coordinator has moved', () => {
+  const agent = agentOf('a', 0)
+  agent.handle({ kind: 'desired', desired: desired(3) }, 0)
+  const moved = agent.handle({ kind: 'desired', desired: desired(3, 'elsewhere') }, 10)
+  assert.deepEqual(kinds(moved), ['keep', 'fetch', 'publish'])
+  agent.handle({ kind: 'fetched', work: 2 }, 30)
+  agent.handle({ kind: 'loaded', work: 2 }, 40)
+  const again = agent.handle({ kind: 'desired', desired: desired(3) }, 50)
+  assert.deepEqual(kinds(again), ['keep'], 'a node that is ready goes on')
+  const other = { ...desired(3), assignment: null }
+  assert.deepEqual(kinds(agent.handle({ kind: 'desired', desired: other }, 60)), ['log'])
+  assert.deepEqual(kinds(agent.handle({ kind: 'desired', desired: desired(2) }, 70)), ['log'])
+})
+
+const online = (instance: string, address: string, epoch = 0): Online => ({
+  ...identity(instance, address),
+  state: 'online',
+  epoch,
+  assignment: { phase: 'idle' },
+  links: [],
+})
+
+const coordinatorOf = (epoch: number): Coordinator => {
+  const coordinator = new Coordinator({
+    version: '1',
+    protocol: 1,
+    cluster: 'home',
+    peer: { id: 'c', addresses: ['c'], port: 1 },
+  })
+  coordinator.handle({
+    kind: 'start',
+    kept: {
+      epoch,
+      model: { name: 'tiny', manifest: 'a'.repeat(64), bytes: 10 },
+      stages: [{ peer: { id: 'pi1', addresses: ['here'], port: 4711 }, first: 0, end: 2 }],
+      arithmetic: 'fast',
+      wire: 'fp16',
+      context: 64,
+    },
+  })
+  return coordinator
+}
+const hear = (c: Coordinator, state: Online | { state: 'offline' }): CoordinatorEffect[] =>
+  c.handle({ kind: 'node', id: 'pi1', state })
+
+test('a second node under an id moves no plan; one that comes after a loss does', () => {
+  const c = coordinatorOf(5)
+  assert.deepEqual(hear(c, online('a', 'here', 5)), [])
+  assert.deepEqual(kinds(hear(c, online('b', 'there', 5))), ['log'])
+  assert.deepEqual(hear(c, online('b', 'there', 5)), [], 'told once')
+  assert.equal(c.plan.epoch, 5)
+  hear(c, { state: 'offline' })
+  assert.ok(kinds(hear(c, online('b', 'there', 5))).includes('desire'))
+  assert.equal(c.plan.epoch, 6)
+})
+
+test('what happened while the broker was away is not held against a node', () => {
+  const c = coordinatorOf(5)
+  hear(c, online('a', 'here', 5))
+  c.handle({ kind: 'bus' })
+  hear(c, online('b', 'there', 5))
+  assert.equal(c.plan.epoch, 6)
+})
+
+test('a node that missed an unload is told when it comes back', () => {
+  const c = coordinatorOf(5)
+  c.handle({ kind: 'unload', reply: 'r' })
+  const [effect] = hear(c, online('a', 'here', 5))
+  assert.ok(effect?.kind === 'desire' && effect.desired.assignment === null)
+  assert.deepEqual(hear(c, online('a', 'here', 6)), [])
+})

@@ -1,0 +1,21 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { runControl } from './control.ts'
+
+const SEEDS = 50
+
+test(`${SEEDS} seeds of a cluster whose parts come and go hold every invariant`, () => {
+  let twins = 0
+  let requests = 0
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    try {
+      const result = runControl(seed)
+      twins += result.twins
+      requests += result.requests
+    } catch (error) {
+      throw new Error(`scripts/sim --control --seed ${seed} replays it`, { cause: error })
+    }
+  }
+  // The seeds must have met what they are for.
+  assert.ok(twins > 5 && requests > 20 * SEEDS, `${twins} twins, ${requests} requests`)
+})

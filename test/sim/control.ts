@@ -1,0 +1,210 @@
+/** One seed of a whole cluster: nodes, broker and coordinator come and go under load. */
+import { writeMessage } from '../../services/wire/topics.ts'
+import { Cluster } from './cluster.ts'
+import { Violation, World } from './world.ts'
+
+const READY_MS = 25_000
+const FAULTS_UNTIL = 25_000
+/** Of two nodes with one id, one that has been there for less is a newcomer too. */
+const NEWCOMER_MS = 16_000
+/** Messages that a twin or a fault may bring; a storm is many times more. */
+const STORM = 4_000
+
+type Fault = 'node' | 'pause' | 'broker' | 'head' | 'twin' | 'old plan' | 'garbage' | 'load'
+
+class Control {
+  readonly world: World
+  readonly cluster: Cluster
+  #active = 0
+  twins = 0
+
+  constructor(seed: number, trace?: (line: string) => void) {
+    this.world = new World(seed)
+    this.world.trace = trace
+    const { world } = this
+    const nodes = world.integer(1, 5)
+    this.cluster = new Cluster(world, {
+      nodes,
+      layers: nodes + world.integer(0, 6),
+      context: world.integer(24, 200),
+      chunkRows: world.pick([2, 16]),
+      delay: world.pick([
+        [0.1, 0.4],
+        [2, 20],
+      ]),
+      kernelFrames: world.pick([0, 100]),
+      speed: { job: world.pick([1, 8]), row: world.pick([0.3, 2]) },
+    })
+  }
+
+  go(): void {
+    const { world, cluster } = this
+    world.runUntil(world.pick([2_000, 18_000]))
+    cluster.head.load('first')
+    this.#awaitReady('after the first load')
+    for (let at = 0; at < FAULTS_UNTIL; at += world.between(50, 1_500))
+      world.after(at, () => cluster.request())
+    let at = 0
+    for (let i = world.integer(1, 4); i > 0; i--) {
+      at += world.between(200, FAULTS_UNTIL / 4)
+      world.after(at, () => this.#fault())
+    }
+    world.runUntil(world.now + FAULTS_UNTIL)
+    if (!world.runUntil(world.now + 60_000, () => this.#active === 0))
+      throw new Error('a fault never ends')
+    this.#awaitReady('after the last fault')
+    for (let i = 0; i < 3; i++) cluster.request()
+    this.#awaitEnds()
+    if (cluster.broker.taken > STORM)
+      throw new Violation('storm', `${cluster.broker.taken} messages at the broker`)
+  }
+
+  #awaitReady(when: string): void {
+    const { world, cluster } = this
+    const loaded = () => (cluster.disk.plan?.model ? cluster.ready : true)
+    if (world.runUntil(world.now + READY_MS, loaded)) return
+    const { health } = cluster.head.coordinator
+    throw new Violation('ready', `the ring is not ready ${when}: ${JSON.stringify(health)}`)
+  }
+
+  #awaitEnds(): void {
+    const { world, cluster } = this
+    const told = () => cluster.requests.reduce((sum, r) => sum + r.told + (r.ended ? 1 : 0), 0)
+    for (;;) {
+      const before = told()
+      if (world.runUntil(world.now + 20_000, () => cluster.requests.every((r) => r.ended))) return
+      if (told() > before) continue
+      const open = cluster.requests.filter((r) => !r.ended).map((r) => r.open.id)
+      throw new Violation('hang', `nothing comes of ${open.join(', ')} any more`)
+    }
+  }
+
+  #fault(): void {
+    const { world } = this
+    const kinds: Fault[] = [
+      'node',
+      'pause',
+      'broker',
+      'broker',
+      'head',
+      'head',
+      'twin',
+      'old plan',
+      'garbage',
+      'load',
+    ]
+    const kind = world.pick(kinds)
+    const ms = world.between(200, world.pick([1_500, 6_000]))
+    world.log('FAULT', () => `${kind} for ${(ms / 1000).toFixed(2)} s`)
+    if (kind === 'node' || kind === 'pause') this.#node(kind, ms)
+    else if (kind === 'broker') this.#broker(ms)
+    else if (kind === 'head') this.#head(ms)
+    else if (kind === 'twin') this.#twin()
+    else if (kind === 'load') this.#load()
+    else this.#message(kind)
+  }
+
+  #during(ms: number, mend: () => void): void {
+    this.#active += 1
+    this.world.after(ms, () => {
+      mend()
+      this.#active -= 1
+    })
+  }
+
+  /** From now until it is mended and known, requests may end. */
+  #trouble(): void {
+    this.cluster.troubleAt = this.world.now
+  }
+
+  #node(kind: 'node' | 'pause', ms: number): void {
+    const { world, cluster } = this
+    const member = world.pick([...cluster.members.values()])
+    if (member.process.state !== 'up') return
+    this.#trouble()
+    world.log('FAULT', () => member.id)
+    if (kind === 'pause') member.process.pause()
+    else member.process.kill(world.pick(['kill', 'power']))
+    this.#during(ms, () => {
+      this.#trouble()
+      if (kind === 'pause') member.process.resume()
+      else cluster.boot(member.id)
+    })
+  }
+
+  /** A broker that restarts ends nothing. */
+  #broker(ms: number): void {
+    const { world, cluster } = this
+    if (!cluster.broker.up) return
+    cluster.broker.stop(world.chance(0.5))
+    this.#during(ms, () => cluster.broker.start())
+  }
+
+  /** Nor does a coordinator. */
+  #head(ms: number): void {
+    const { world, cluster } = this
+    if (cluster.head.process.state !== 'up') return
+    cluster.head.process.kill(world.pick(['kill', 'power']))
+    this.#during(ms, () => cluster.bootHead())
+  }
+
+  /** Nor does a newcomer with the id of a node that is there: it gives up. */
+  #twin(): void {
+    const { world, cluster } = this
+    const id = `n${world.integer(0, cluster.options.nodes - 1)}`
+    const member = cluster.members.get(id)
+    if (member?.process.state !== 'up' || world.now - member.bornAt < NEWCOMER_MS) return
+    const twin = cluster.twin(id)
+    this.twins += 1
+    this.#active += 1
+    const began = world.now
+    const look = () => {
+      if (twin.gaveUp) this.#active -= 1
+      else if (world.now - began > 30_000) throw new Violation('twin', `another ${id} stays`)
+      else world.after(500, look)
+    }
+    world.after(500, look)
+  }
+
+  #load(): void {
+    const { world, cluster } = this
+    const { head, options } = cluster
+    if (head.process.state !== 'up') return
+    this.#trouble()
+    if (world.chance(0.2)) head.unload(`u${world.now}`)
+    const all = Array.from({ length: options.nodes }, (_, i) => `n${i}`)
+    const some = all.filter(() => world.chance(0.6)).reverse()
+    world.after(world.between(0, 300), () => {
+      this.#trouble()
+      if (cluster.head.process.state === 'up')
+        cluster.head.load(`l${world.now}`, some.length > 0 ? some : undefined)
+    })
+  }
+
+  /** What a stranger may publish: a plan of an older epoch, or no plan at all. */
+  #message(kind: 'old plan' | 'garbage'): void {
+    const { world, cluster } = this
+    const id = `n${world.integer(0, cluster.options.nodes - 1)}`
+    const topic = `mdi/desired/${id}`
+    const old = writeMessage('desired', { epoch: 0, cluster: 'sim', assignment: null })
+    if (cluster.broker.up)
+      cluster.broker.take(topic, kind === 'garbage' ? '{"epoch":' : old, world.chance(0.5))
+  }
+}
+
+export type ControlResult = {
+  seed: number
+  requests: number
+  plans: number
+  messages: number
+  twins: number
+}
+
+/** Runs one seed. @throws Violation, or whatever the code under test throws */
+export const runControl = (seed: number, trace?: (line: string) => void): ControlResult => {
+  const control = new Control(seed, trace)
+  control.go()
+  const { cluster, twins } = control
+  const { requests, plans, broker } = cluster
+  return { seed, requests: requests.length, plans, messages: broker.taken, twins }
+}
