@@ -23,6 +23,7 @@ type Tree = Record<string, unknown>
 
 /** A setting without what nobody else may read. */
 const open = (value: unknown): unknown => {
+  if (typeof value === 'string') return value.replace(/^(\w+:\/\/)[^@/]*@/, '$1')
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(
     Object.entries(value)
