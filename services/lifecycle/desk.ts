@@ -14,7 +14,7 @@ import {
 import { Owner } from '../gateway/owner.ts'
 import { realClock } from '../io/clock.ts'
 import type { Links } from '../ports.ts'
-import { sequencesFor } from '../ring/node.ts'
+import { placesOf } from '../ring/node.ts'
 import type { Open } from '../wire/requests.ts'
 import type { Peer } from '../wire/values.ts'
 
@@ -58,7 +58,7 @@ export class Desk {
     this.generations = new Generations(this.#owner, realClock)
     this.core = new RequestCore({
       clock: realClock,
-      places: () => sequencesFor(this.#ring?.stages ?? 1),
+      places: () => placesOf(this.#ring?.stages ?? 1),
       run: (request, listener) => void this.#run(request, this.#counted(request.text.id, listener)),
       stop: (id) => this.generations.cancel(id),
     })
