@@ -22,6 +22,7 @@ from . import tok
 from .batches import batches
 from .model import Config, Model
 from .muon import Muon
+from .reference import load_gguf
 
 
 def save(path: Path, state: dict[str, object]) -> None:
@@ -44,6 +45,7 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=0.02)
     parser.add_argument("--adam", type=float, default=3e-3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--start", type=Path, help="weights of this GGUF file to go on from, where --out has no checkpoint yet")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
@@ -53,6 +55,8 @@ def main() -> None:
     matrices = [p for n, p in model.layers.named_parameters() if p.ndim == 2]
     others = [model.embed, model.norm, *(p for p in model.layers.parameters() if p.ndim == 1)]
     muon, adam = Muon(matrices, args.lr), torch.optim.AdamW(others, args.adam, betas=(0.9, 0.95), weight_decay=0.0)
+    if args.start:
+        model.load_state_dict(load_gguf(args.start)[0].state_dict())
     average = copy.deepcopy(model)
     step, seen, decay_from, decay_steps, run = 0, 0, -1, 0, 0
     latest = args.out / "latest.pt"
