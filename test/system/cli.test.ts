@@ -68,11 +68,11 @@ test('what is not there is named', async () => {
     await runMdi(mdi, 'import', at('no.gguf')),
     /Cannot read .*no\.gguf: there is no such file/,
   )
-  refused(await runMdi(mdi, 'import', folder), /it is (not a file|a folder)/)
+  refused(await runMdi(mdi, 'import', folder), /has several models; name one: .*small\.gguf/)
   refused(await runMdi(mdi, 'generate', '--model', 'no', 'x'), /no model no; there are: small/)
   refused(await runMdi(mdi, 'remove', 'no'), /There is no model no/)
   const empty = { ...mdi, data: join(folder, 'empty') }
-  refused(await runMdi({ ...empty, cwd: folder }, 'generate', 'x'), /no model yet; import one/)
+  refused(await runMdi({ ...empty, cwd: folder }, 'generate', 'x'), /no model yet; get one with/)
 })
 
 test('an answer streams, has its figures, and is the same again with the same seed', async () => {
@@ -175,7 +175,7 @@ test('models are listed, as a table and as a document, and removed', async () =>
   assert.equal((await runMdi(mdi, 'import', at('other.gguf'), '--name', 'second')).code, 0)
   refused(await runMdi(mdi, 'generate', 'x'), /Say which model with --model: /)
   const table = await runMdi(mdi, 'models')
-  assert.match(table.stdout, /^MODEL +FAMILY +PARAMETERS +LAYERS +CONTEXT +DISK +MEMORY\n/)
+  assert.match(table.stdout, /^MODEL +FAMILY +PARAMETERS +LAYERS +CONTEXT +DISK +MEMORY +FITS\n/)
   const listed = await runMdi(mdi, 'models', '--json')
   const { models } = JSON.parse(listed.stdout) as { models: { name: string }[] }
   assert.deepEqual(models.map((m) => m.name).sort(), ['second', 'small'])
