@@ -43,6 +43,11 @@ const converse = async (speaker: Speaker, options: Options): Promise<void> => {
     if (running !== undefined) speaker.cancel(running)
     else input.close()
   }
+  // Piped input may end while the last answer is on its way.
+  let open = true
+  input.once('close', () => {
+    open = false
+  })
   input.on('SIGINT', interrupt)
   process.on('SIGINT', interrupt)
   if (terminal) process.stdout.write(`${speaker.model ?? 'The ring'}. Ctrl-D ends the chat.\n`)
@@ -55,7 +60,7 @@ const converse = async (speaker: Speaker, options: Options): Promise<void> => {
         await answerTurn(speaker, messages, running, options)
         running = undefined
       }
-      input.prompt()
+      if (open) input.prompt()
     }
   } finally {
     process.off('SIGINT', interrupt)

@@ -12,7 +12,7 @@ import {
   samplingOf,
   stopsOf,
 } from './options.ts'
-import { json } from './output.ts'
+import { bytes, json } from './output.ts'
 import { addSpeakerOptions, type Speaker, type SpeakerOptions, withSpeaker } from './speaker.ts'
 
 type Options = SpeakerOptions &
@@ -89,8 +89,15 @@ const answerAll = async (
       prompt: prompts[i],
       ...(s.status === 'fulfilled' ? s.value : { error: (s.reason as Error).message }),
     }))
-    json({ answers })
-  } else if (!options.quiet) for (const s of settled) if (s.status === 'fulfilled') figures(s.value)
+    json({ model: speaker.model, nodes: speaker.nodes?.(), answers })
+  } else if (!options.quiet) {
+    const answers = settled.flatMap((s) => (s.status === 'fulfilled' ? [s.value] : []))
+    for (const answer of answers) figures(answer)
+    const nodes = answers.length > 0 ? (speaker.nodes?.() ?? []) : []
+    for (const { node, layers, residentBytes } of nodes)
+      process.stderr.write(`(${node}: ${layers} layers, ${bytes(residentBytes)})
+`)
+  }
   const failed = settled.find((s) => s.status === 'rejected')
   if (failed) throw failed.reason
   if (settled.some((s) => s.status === 'fulfilled' && s.value.reason === 'cancelled'))

@@ -1,6 +1,7 @@
 /** Who answers a command's requests: a ring of one in this process, or the ring by MQTT. */
 import type { Command } from 'commander'
 import type { Answer, TextRequest } from '../gateway/generation.ts'
+import { residentMemory } from '../io/system.ts'
 import type { Entry, LocalRing } from '../lifecycle/local.ts'
 import type { ChatMessage } from '../model/chat.ts'
 import { withLocalRing } from './local.ts'
@@ -17,6 +18,8 @@ export interface Speaker {
   /** Answers a request; its text is handed on as it comes. @throws MdiError */
   answer(request: TextRequest, onText: (text: string) => void): Promise<Answer>
   cancel(id: string): void
+  /** Who computes here, and what it takes; a ring elsewhere tells it by `mdi status`. */
+  nodes?(): { node: string; layers: number; residentBytes: number }[]
 }
 
 export type SpeakerOptions = EngineOptions & { model?: string; broker?: string; local?: boolean }
@@ -52,6 +55,7 @@ export const localSpeaker = (ring: LocalRing): Speaker => ({
       })
     }),
   cancel: (id) => ring.generations.cancel(id),
+  nodes: () => [{ node: 'local', layers: ring.report.layers, residentBytes: residentMemory() }],
 })
 
 const remoteSpeaker = (ring: RemoteRing, model: string | undefined): Speaker => ({

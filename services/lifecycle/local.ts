@@ -12,9 +12,9 @@ import { SqliteStore } from '../io/sqlite.ts'
 import { availableMemory } from '../io/system.ts'
 import { TemplateWorker } from '../io/template.ts'
 import { ChatFormat } from '../model/chat.ts'
-import type { Manifest } from '../model/spec.ts'
+import type { Manifest, ModelSpec } from '../model/spec.ts'
 import { Tokenizer } from '../model/tokenizer.ts'
-import { modelCost } from '../plan/cost.ts'
+import { kvPosition, modelCost } from '../plan/cost.ts'
 import type { Arithmetic, EngineReport, Links, OnProgress, Store } from '../ports.ts'
 import { RingNode, sequencesFor } from '../ring/node.ts'
 
@@ -148,7 +148,7 @@ export const openLocal = async (
       { manifest, first: 0, end: spec.layers, ends: true, arithmetic, context },
       onProgress,
     )
-    const node = await startAlone(engine, spec.hidden, context, chunkRows)
+    const node = await startAlone(engine, manifest, context, chunkRows, available)
     return {
       model,
       generations: new Generations(node, realClock),
@@ -166,12 +166,17 @@ export const openLocal = async (
   }
 }
 
+/** Bytes of a sequence's KV cache at full length, in some layers. */
+export const sequenceBytes = (spec: ModelSpec, layers: number, context: number): number =>
+  layers * context * kvPosition(spec)
+
 /** A ring of one, once it is whole. */
 const startAlone = (
   engine: WorkerEngine,
-  hidden: number,
+  { name, spec }: Manifest,
   context: number,
   chunkRows: number,
+  available: number,
 ): Promise<RingNode> =>
   new Promise((resolve) => {
     const node = new RingNode({
@@ -186,9 +191,11 @@ const startAlone = (
     })
     node.start({
       epoch: 1,
-      hidden,
+      hidden: spec.hidden,
+      model: name,
+      vocab: spec.vocab,
       chunkRows,
-      sequences: sequencesFor(1),
+      sequences: sequencesFor(1, sequenceBytes(spec, spec.layers, context), available / 2),
       assignment: {
         stage: 0,
         stages: 1,

@@ -28,7 +28,7 @@ import { version } from '../version.ts'
 import { type Assignment, type Command, type Desired, desiredSchema } from '../wire/control.ts'
 import { PROTOCOL } from '../wire/frame.ts'
 import { buildTopic, optionsOf, readMessage, writeMessage } from '../wire/topics.ts'
-import { CHUNK_ROWS, checkFits, type Entry, openStore } from './local.ts'
+import { CHUNK_ROWS, checkFits, type Entry, openStore, sequenceBytes } from './local.ts'
 import { changes, log, setLogLevel } from './log.ts'
 
 const KEPT = 'desired'
@@ -77,6 +77,7 @@ class Node {
   /** Rows computed since the vitals were told. */
   #rows = 0
   #stopVitals: () => void = () => {}
+  #gaveUp = false
   #stopTick: () => void = () => {}
   #finish: (error?: Error) => void = () => {}
 
@@ -321,6 +322,8 @@ class Node {
         log(effect.message)
         return
       case 'give-up':
+        // The state is the other node's to tell, our going too.
+        this.#gaveUp = true
         this.#finish(new MdiError('bad-value', effect.message))
     }
   }
@@ -390,9 +393,22 @@ class Node {
   }
 
   #join(epoch: number, assignment: Assignment): void {
-    const hidden = this.#manifest?.spec.hidden ?? 0
-    const sequences = sequencesFor(assignment.stages)
-    this.#ring.start({ epoch, hidden, assignment, chunkRows: CHUNK_ROWS, sequences })
+    const manifest = this.#manifest
+    if (!manifest) throw new Error('joined without a manifest')
+    const { spec, name } = manifest
+    const { first, end, context, stages } = assignment
+    // Half of what is left: the other half is for what cannot be foreseen.
+    const free = availableMemory(this.#config.engine.memory) / 2
+    const sequences = sequencesFor(stages, sequenceBytes(spec, end - first, context), free)
+    this.#ring.start({
+      epoch,
+      hidden: spec.hidden,
+      model: name,
+      vocab: spec.vocab,
+      assignment,
+      chunkRows: CHUNK_ROWS,
+      sequences,
+    })
   }
 
   #unload(): void {
@@ -406,7 +422,8 @@ class Node {
     this.#stopVitals()
     this.#fetching?.abort()
     this.#ring.stop(`node ${this.#config.node} was stopped`)
-    this.#bus.publish(stateTopic, writeMessage('state', { state: 'offline' }), optionsOf('state'))
+    const offline = writeMessage('state', { state: 'offline' })
+    if (!this.#gaveUp) this.#bus.publish(stateTopic, offline, optionsOf('state'))
     await this.#bus.close()
     await this.#links.close()
     await this.#engine.close()

@@ -25,6 +25,9 @@ export type Costed = {
   records: readonly Pick<RecordRef, 'kind' | 'layer' | 'runtimeBytes'>[]
 }
 
+/** KV bytes of one layer for one position: K and V of every head, in fp32. */
+export const kvPosition = (spec: ModelSpec): number => spec.kvHeads * spec.headDim * 2 * 4
+
 /** Costs from the manifest. The embedding is read row by row from its file: no memory. */
 export const modelCost = ({ spec, records }: Costed): ModelCost => {
   const layers = Array.from({ length: spec.layers }, (_, i) => {
@@ -36,6 +39,6 @@ export const modelCost = ({ spec, records }: Costed): ModelCost => {
   return {
     layers,
     head: bytesOf('head') + (spec.tiedHead ? bytesOf('embedding') : 0),
-    kvPosition: spec.kvHeads * spec.headDim * 2 * 4,
+    kvPosition: kvPosition(spec),
   }
 }

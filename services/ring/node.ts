@@ -30,6 +30,9 @@ export type Part = {
     Assignment,
     'stage' | 'stages' | 'next' | 'previous' | 'wire' | 'context' | 'starter'
   >
+  /** Name of the model, and its tokens: a request for others would stop the whole ring. */
+  model: string
+  vocab: number
   /** Rows of a prompt in one visit. */
   chunkRows: number
   /** Sequences that run at once. */
@@ -57,6 +60,16 @@ type Running = { part: Part } & (
 )
 
 const TICK_MS = 250
+
+/** Why a request cannot be of this ring, in a sentence. */
+const misfit = (request: Open, { model, vocab }: Part): string | undefined => {
+  if (request.model !== model) return `The ring has ${model} loaded, not ${request.model}.`
+  const fed = (request.score ?? []).map((s) => s.next)
+  const asked = (request.score ?? []).flatMap((s) => s.ids)
+  const wrong = [request.tokens, fed, asked].flatMap((ids) => ids.find((id) => id >= vocab) ?? [])
+  if (wrong.length === 0) return undefined
+  return `Token ${wrong[0]} is not in the vocabulary of ${model}, which has ${vocab}.`
+}
 
 export class RingNode {
   readonly #options: RingNodeOptions
@@ -138,6 +151,12 @@ export class RingNode {
   open(request: Open, listener: Listener): void {
     if (this.#running?.kind !== 'starter') {
       const error = { code: 'not-ready', message: 'This node does not start a ring now.' }
+      listener.end({ id: request.id, reason: 'error', error })
+      return
+    }
+    const problem = misfit(request, this.#running.part)
+    if (problem) {
+      const error = { code: 'bad-value', message: problem }
       listener.end({ id: request.id, reason: 'error', error })
       return
     }
@@ -351,6 +370,13 @@ const idOf = (body: Uint8Array): string | undefined => {
   }
 }
 
-/** Sequences that a starter runs at once: as many as its lanes can decode in one visit each. */
-export const sequencesFor = (stages: number): number =>
-  Math.min(limits.sequences, stages * limits.segments)
+/**
+ * Sequences that a starter runs at once: as many as its lanes can decode in one visit each,
+ * but no more than whose caches fit into memory at full length, and one a stage at least.
+ * @param sequenceBytes a sequence's cache on this node at full context
+ * @param freeBytes memory that caches may take here
+ */
+export const sequencesFor = (stages: number, sequenceBytes: number, freeBytes: number): number => {
+  const fit = Math.floor(freeBytes / Math.max(1, sequenceBytes))
+  return Math.min(limits.sequences, stages * limits.segments, Math.max(stages, fit))
+}

@@ -41,6 +41,8 @@ const peer = (id: string) => ({ id, addresses: ['127.0.0.1'], port: 1 })
 const partOf = (stage: number, epoch = 1): Part => ({
   epoch,
   hidden: HIDDEN,
+  model: 'toy',
+  vocab: 1_000,
   assignment: {
     stage,
     stages: 3,
@@ -178,13 +180,21 @@ test('a request that cannot be read is answered where it says whose it is, and e
   ask('open', { id: 'r', tokens: 'many' })
   ask('cancel', {})
   ask('attach', { id: 'gone', fromStep: 0 })
-  ask('open', openOf('early'))
+  const of = (id: string) => ({ ...openOf(id), model: 'toy' })
+  ask('open', of('early'))
+  ask('open', { ...of('foreign'), model: 'other' })
+  ask('open', { ...of('beyond'), tokens: [1, 1_000] })
+  ask('open', { ...of('asked'), score: [{ ids: [2_000], next: 1 }] })
   assert.deepEqual(
     links.sent.map((f) => /id":"(\w+).*code":"([\w-]+)/.exec(text(f))?.slice(1)),
     [
       ['r', 'bad-value'],
       ['gone', 'not-found'],
       ['early', 'not-ready'],
+      // One token beyond the vocabulary would stop the engine, and every request with it.
+      ['foreign', 'bad-value'],
+      ['beyond', 'bad-value'],
+      ['asked', 'bad-value'],
     ],
   )
 })

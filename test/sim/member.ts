@@ -14,7 +14,7 @@ import { type Broker, SimBus } from './bus.ts'
 import type { Cluster } from './cluster.ts'
 import { FakeEngine } from './engine.ts'
 import type { SimLinks } from './links.ts'
-import { HIDDEN } from './model.ts'
+import { HIDDEN, VOCAB } from './model.ts'
 import { Process, Violation } from './world.ts'
 
 /** What a board keeps over a power cut. */
@@ -199,11 +199,13 @@ export class Member {
   }
 
   #join(epoch: number, assignment: Assignment): void {
-    const sequences = sequencesFor(assignment.stages)
+    const sequences = sequencesFor(assignment.stages, 1, Number.MAX_SAFE_INTEGER)
     this.process.world.log(this.host, () => `plays stage ${assignment.stage} of epoch ${epoch}`)
     this.ring.start({
       epoch,
       hidden: HIDDEN,
+      model: 'toy',
+      vocab: VOCAB,
       assignment,
       chunkRows: this.#cluster.options.chunkRows,
       sequences,

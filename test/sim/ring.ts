@@ -7,7 +7,7 @@ import { limits } from '../../services/limits.ts'
 import { type Part, RingNode, sequencesFor } from '../../services/ring/node.ts'
 import { FakeEngine, type Speed } from './engine.ts'
 import type { SimLinks } from './links.ts'
-import { HIDDEN } from './model.ts'
+import { HIDDEN, VOCAB } from './model.ts'
 import type { Mutation } from './mutations.ts'
 import { Network } from './net.ts'
 import { Request, randomOpen } from './requests.ts'
@@ -134,6 +134,8 @@ export class Ring {
     const part: Part = {
       epoch: this.epoch,
       hidden: HIDDEN,
+      model: 'toy',
+      vocab: VOCAB,
       assignment: {
         stage,
         stages,
@@ -144,7 +146,7 @@ export class Ring {
         starter: stage === 0,
       },
       chunkRows: options.chunkRows,
-      sequences: sequencesFor(stages),
+      sequences: sequencesFor(stages, 1, Number.MAX_SAFE_INTEGER),
     }
     this.world.log(node.id, () => `plays stage ${stage} of epoch ${part.epoch}`)
     node.ring.start(part)
@@ -239,7 +241,7 @@ export class Ring {
 
   /** Sequences that a node may hold: those that run, and those whose close is on its way. */
   get #mostOpen(): number {
-    return 2 * sequencesFor(this.order.length) + limits.segments
+    return 2 * sequencesFor(this.order.length, 1, Number.MAX_SAFE_INTEGER) + limits.segments
   }
 
   #check(): void {

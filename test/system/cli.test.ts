@@ -1,0 +1,193 @@
+/** The command line with real processes: what people do with it, also wrongly. */
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { buildBundle, finished, type Ran, runMdi, startMdi } from '../fakes/cli.ts'
+import { randomModel } from '../fakes/model.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'mdi-cli-'))
+const data = join(folder, 'data')
+const at = (name: string): string => join(folder, name)
+const mdi = { data, entry: join(folder, 'mdi', 'mdi.cjs') }
+
+/** One sentence for the person, no stack, the exit status of its kind. */
+const refused = (ran: Ran, sentence: RegExp, code = 1): void => {
+  assert.equal(ran.code, code, ran.stderr)
+  assert.match(ran.stderr, sentence)
+  assert.match(
+    ran.stderr,
+    /^(mdi|error): [^\n]+\n(\(Did you mean [^\n]+\n)?(\(see: mdi --help\)\n)?$/,
+  )
+  assert.equal(ran.stdout, '')
+}
+
+before(async () => {
+  mkdirSync(data)
+  buildBundle(join(folder, 'mdi'))
+  writeFileSync(at('small.gguf'), await randomModel({ context: 128 }, { type: 'Q4_0' }))
+  writeFileSync(at('other.gguf'), await randomModel({}, { type: 'Q4_1', seed: 2 }))
+  const ran = await runMdi(mdi, 'import', at('small.gguf'))
+  assert.equal(ran.code, 0, ran.stderr)
+  assert.match(ran.stdout, /^Imported small: \d+K parameters, 2 layers, /)
+})
+after(() => rmSync(folder, { recursive: true }))
+
+test('help and version', async () => {
+  const help = await runMdi(mdi, '--help')
+  assert.equal(help.code, 0)
+  for (const word of ['import', 'models', 'remove', 'generate', 'chat', 'bench'])
+    assert.match(help.stdout, new RegExp(`^  ${word}\\b`, 'm'))
+  const generate = await runMdi(mdi, 'generate', '--help')
+  assert.equal(generate.code, 0)
+  assert.match(generate.stdout, /--arithmetic/)
+  const version = await runMdi(mdi, '--version')
+  assert.equal(version.code, 0)
+  assert.match(version.stdout, /^\d+\.\d+\.\d+\n$/)
+})
+
+test('usage that is wrong ends with 2 and one sentence', async () => {
+  const wrong: [string[], RegExp][] = [
+    [['imprt'], /unknown command 'imprt'/],
+    [['import'], /missing required argument 'file'/],
+    [['generate', '--nonsense', 'x'], /unknown option '--nonsense'/],
+    [['generate', '--max-tokens', 'many', 'x'], /whole number of at least 1/],
+    [['generate', '--max-tokens', '0', 'x'], /whole number of at least 1/],
+    [['generate', '--arithmetic', 'sloppy', 'x'], /It is exact or fast/],
+    [['generate', '--memory', 'much', 'x'], /a size such as 600M/],
+    [['import', 'x.gguf', '--weights', '3'], /It is 8, 4 or keep/],
+  ]
+  await Promise.all(
+    wrong.map(async ([words, sentence]) => refused(await runMdi(mdi, ...words), sentence, 2)),
+  )
+})
+
+test('what is not there is named', async () => {
+  refused(
+    await runMdi(mdi, 'import', at('no.gguf')),
+    /Cannot read .*no\.gguf: there is no such file/,
+  )
+  refused(await runMdi(mdi, 'import', folder), /it is (not a file|a folder)/)
+  refused(await runMdi(mdi, 'generate', '--model', 'no', 'x'), /no model no; there are: small/)
+  refused(await runMdi(mdi, 'remove', 'no'), /There is no model no/)
+  const empty = { ...mdi, data: join(folder, 'empty') }
+  refused(await runMdi({ ...empty, cwd: folder }, 'generate', 'x'), /no model yet; import one/)
+})
+
+test('an answer streams, has its figures, and is the same again with the same seed', async () => {
+  const once = await runMdi(mdi, 'generate', '--raw', '--max-tokens', '12', '--seed', '5', 'tea')
+  assert.equal(once.code, 0, once.stderr)
+  assert.match(
+    once.stderr,
+    /^\(\d+ \+ \d+ tokens, first after \d+ ms, [\d.]+ tokens\/s\)\n\(local: 2 layers, [\d.]+ MB\)\n$/,
+  )
+  const again = await runMdi(
+    { ...mdi, input: 'tea' },
+    ...['generate', '--raw', '--max-tokens', '12', '--seed', '5', '--quiet', '-'],
+  )
+  assert.equal(again.stdout, once.stdout)
+  assert.equal(again.stderr, '')
+})
+
+type Document = {
+  model: string
+  nodes: { layers: number; residentBytes: number }[]
+  answers: { prompt: string; tokens: number; reason: string }[]
+}
+
+test('several prompts at once, as one document', async () => {
+  const words = ['generate', '--json', '--greedy', '--max-tokens', '9']
+  const ran = await runMdi(mdi, ...words, 'one', 'two', 'three')
+  assert.equal(ran.code, 0, ran.stderr)
+  const { model, nodes, answers } = JSON.parse(ran.stdout) as Document
+  assert.deepEqual(
+    nodes.map((n) => [n.layers, n.residentBytes > 1e6]),
+    [[2, true]],
+  )
+  assert.equal(model, 'small')
+  assert.deepEqual(
+    answers.map((a) => a.prompt),
+    ['one', 'two', 'three'],
+  )
+  for (const { tokens, reason } of answers)
+    assert.ok(reason === 'end' || (reason === 'length' && tokens === 9))
+})
+
+test('a prompt longer than the context, and more context than the model has', async () => {
+  const long = 'word '.repeat(400)
+  refused(
+    await runMdi(mdi, 'generate', '--raw', long),
+    /has (more than 128|\d{3,}) tokens\b.*[Ss]horten it/,
+  )
+  refused(
+    await runMdi(mdi, 'generate', '--context', '129', 'x'),
+    /small was made for 128 positions; a context of 129 is more/,
+  )
+})
+
+test('a model that does not fit is refused beforehand, with the figures', async () => {
+  refused(
+    await runMdi(mdi, 'generate', '--memory', '100K', 'x'),
+    /small needs \d+ MB here \(weights \d+ MB, cache \d+ MB for 128 positions\); \d+ MB are available/,
+  )
+})
+
+test('values beyond their bounds', async () => {
+  refused(await runMdi(mdi, 'generate', '--seed', '4294967296', 'x'), /A seed is below/)
+  refused(await runMdi(mdi, 'generate', '--temperature=-1', 'x'), /emperature/)
+  refused(await runMdi(mdi, 'generate', '--top-p', '7', 'x'), /top/i)
+})
+
+test('Ctrl-C ends an answer at once, with what was there, and status 130', async () => {
+  const child = startMdi(mdi, ['generate', '--raw', '--max-tokens', '100', '--seed', '1', 'tea'])
+  const ran = finished(child)
+  // The first text is out: the answer runs.
+  child.stdout?.once('data', () => child.kill('SIGINT'))
+  const { code, stdout, stderr } = await ran
+  // A short answer may have ended by itself just before.
+  assert.ok(code === 130 || code === 0, stderr)
+  assert.ok(stdout.length > 0)
+  assert.doesNotMatch(stderr, /bug/)
+})
+
+test('a chat answers line by line and ends with its input', async () => {
+  const words = ['chat', '--max-tokens', '5', '--seed', '3']
+  const ran = await runMdi({ ...mdi, input: 'hello\n\nand again\n' }, ...words)
+  assert.equal(ran.code, 0, ran.stderr)
+  assert.ok(ran.stdout.split('\n').length >= 3, JSON.stringify(ran.stdout))
+})
+
+test('Ctrl-C in a chat stops the answer and not the chat', async () => {
+  const child = startMdi(mdi, ['chat', '--max-tokens', '90', '--seed', '4'])
+  const ran = finished(child)
+  child.stdin?.write('hello\n')
+  child.stdout?.once('data', () => {
+    child.kill('SIGINT')
+    child.stdin?.end('again\n')
+  })
+  const { code, stdout, stderr } = await ran
+  assert.equal(code, 0, stderr)
+  assert.ok(stdout.trimEnd().includes('\n'), 'there are two answers')
+})
+
+test('models are listed, as a table and as a document, and removed', async () => {
+  assert.equal((await runMdi(mdi, 'import', at('other.gguf'), '--name', 'second')).code, 0)
+  refused(await runMdi(mdi, 'generate', 'x'), /Say which model with --model: /)
+  const table = await runMdi(mdi, 'models')
+  assert.match(table.stdout, /^MODEL +FAMILY +PARAMETERS +LAYERS +CONTEXT +DISK +MEMORY\n/)
+  const listed = await runMdi(mdi, 'models', '--json')
+  const { models } = JSON.parse(listed.stdout) as { models: { name: string }[] }
+  assert.deepEqual(models.map((m) => m.name).sort(), ['second', 'small'])
+  const removed = await runMdi(mdi, 'remove', 'second')
+  assert.match(removed.stdout, /^Removed second; .* are free again\.\n$/)
+  assert.doesNotMatch((await runMdi(mdi, 'models')).stdout, /second/)
+})
+
+test('bench measures', async () => {
+  const ran = await runMdi(mdi, 'bench', '--prompt', '20', '--tokens', '5', '--json')
+  assert.equal(ran.code, 0, ran.stderr)
+  const figures = JSON.parse(ran.stdout) as Record<string, number>
+  for (const key of ['prefillTokensPerSecond', 'decodeTokensPerSecond', 'residentBytes'])
+    assert.ok((figures[key] as number) > 0, key)
+})
