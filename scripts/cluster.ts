@@ -139,6 +139,14 @@ export class Cluster {
     return cluster
   }
 
+  /** Starts processes that have ended again, and connects anew: they know what to do. */
+  async restart(): Promise<Cluster> {
+    const { coordinator, nodes, url, name } = this
+    for (const service of [coordinator, ...nodes]) service.start()
+    const ring = await RemoteRing.connect(settingsFor(url))
+    return new Cluster(coordinator, nodes, new Watch(url), ring, url, name)
+  }
+
   node(id: string): Service {
     const found = this.nodes.find((n) => n.name === id)
     if (!found) throw new Error(`there is no node ${id}`)

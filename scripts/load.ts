@@ -21,6 +21,8 @@ export class Load {
   readonly #listeners = new Set<() => void>()
   #stopping = false
   #next = 0
+  /** Requests whose text began to come. */
+  begun = 0
   /** Requests that came to their right end. */
   done = 0
   /** Tokens of those. */
@@ -83,6 +85,7 @@ export class Load {
       try {
         const answer = await this.#cluster.generate(known.ask, (text) => {
           have += text
+          if (state.text === 0) this.begun += 1
           state.text += text.length
           this.#told()
         })

@@ -29,6 +29,7 @@ export class Service {
   readonly lines: string[] = []
   readonly #command: readonly string[]
   readonly #environment: Readonly<Record<string, string>>
+  readonly #input: string | undefined
   #child: ChildProcess | undefined
   #exited: Promise<Exit> = Promise.resolve({ code: null, signal: null })
   #onLine = new Set<(line: string) => void>()
@@ -37,7 +38,9 @@ export class Service {
     name: string,
     command: readonly string[],
     environment: Readonly<Record<string, string>>,
+    input?: string,
   ) {
+    this.#input = input
     this.name = name
     this.#command = command
     this.#environment = environment
@@ -62,10 +65,13 @@ export class Service {
     const [program = '', ...words] = this.#command
     const child = spawn(program, words, {
       env: this.#environment,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [this.#input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+      // A Ctrl-C at the terminal is for this process, which ends them in order.
+      detached: true,
     })
+    child.stdin?.end(this.#input)
     this.#child = child
-    for (const stream of [child.stdout, child.stderr]) this.#read(stream)
+    for (const stream of [child.stdout, child.stderr]) if (stream) this.#read(stream)
     this.#exited = new Promise((resolve, reject) => {
       child.once('error', reject)
       // Not `exit`: its last lines are to be here.
@@ -167,6 +173,7 @@ export class Place {
     name: string,
     words: readonly string[],
     environment: Readonly<Record<string, string>> = {},
+    input?: string,
   ): Service {
     const program =
       this.#program.length > 0
@@ -176,7 +183,18 @@ export class Place {
             '--disable-warning=ExperimentalWarning',
             join(root, 'services/main.ts'),
           ]
-    return this.command(name, [...program, ...words], environment)
+    return this.command(name, [...program, ...words], environment, input)
+  }
+
+  /** Runs `mdi …` to its end. @returns its lines and its exit status */
+  async run(
+    words: readonly string[],
+    input?: string,
+  ): Promise<{ lines: readonly string[]; code: number | null }> {
+    const service = this.mdi(`mdi ${words.join(' ')}`, words, {}, input).start()
+    const { code } = await service.exited
+    this.#services.delete(service)
+    return { lines: service.lines, code }
   }
 
   /** Any program, not yet started. */
@@ -184,9 +202,10 @@ export class Place {
     name: string,
     command: readonly string[],
     environment: Readonly<Record<string, string>> = {},
+    input?: string,
   ): Service {
     const { PATH = '', HOME = '', TMPDIR } = process.env
-    const service = new Service(name, command, {
+    const everything = {
       PATH,
       HOME,
       ...(TMPDIR !== undefined && { TMPDIR }),
@@ -196,7 +215,8 @@ export class Place {
       MALLOC_MMAP_THRESHOLD_: '65536',
       ...this.#environment,
       ...environment,
-    })
+    }
+    const service = new Service(name, command, everything, input)
     this.#services.add(service)
     return service
   }

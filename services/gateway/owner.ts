@@ -12,7 +12,7 @@ import type { Peer } from '../wire/values.ts'
 import type { TokenSource } from './source.ts'
 
 /** How long a request waits for a lost starter: with the link's own bound under 5 s. */
-const PATIENCE_MS = 2_000
+const PATIENCE_MS = 1_500
 
 /** A link that took no more frames is tried again after this time. */
 const AGAIN_MS = 10

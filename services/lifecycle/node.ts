@@ -33,6 +33,7 @@ import { changes, log, setLogLevel } from './log.ts'
 
 const KEPT = 'desired'
 const NAME = 'name'
+const PORT = 'port'
 const TICK_MS = 1_000
 const VITALS_MS = 10_000
 
@@ -117,7 +118,7 @@ class Node {
 
   async start(brokerUrl: string): Promise<NodeService> {
     const { config } = { config: this.#config }
-    const port = await this.#links.start(config.ports.data, config.ports.host)
+    const port = await this.#listen()
     const speed = await this.#engine.measure(config.engine.arithmetic)
     this.#name = (await this.#store.getConfig(NAME)) ?? this.#name
     const identity = await this.#identity(port, speed)
@@ -142,6 +143,25 @@ class Node {
     this.#vitals()
     log(`Node ${config.node} of cluster ${config.cluster}: data port ${port}, broker ${brokerUrl}.`)
     return { port, done, stop: () => this.#stop(stateTopic) }
+  }
+
+  /**
+   * Opens the data port. Where any will do it is the one of last time, if that is free: so a
+   * node that comes back is found where it was, and nobody needs a new plan.
+   */
+  async #listen(): Promise<number> {
+    const { data, host } = this.#config.ports
+    const last = data === 0 ? Number(await this.#store.getConfig(PORT)) : 0
+    if (Number.isInteger(last) && last > 0) {
+      try {
+        return await this.#links.start(last, host)
+      } catch (error) {
+        if (!(error instanceof MdiError)) throw error
+      }
+    }
+    const port = await this.#links.start(data, host)
+    await this.#store.setConfig(PORT, String(port))
+    return port
   }
 
   async #identity(port: number, speed: Record<string, number>): Promise<Identity> {
@@ -195,12 +215,13 @@ class Node {
 
   #subscribe(stateTopic: string): void {
     const tell = changes(log)
-    const guarded = (work: () => void) => {
+    const guarded = (work: () => void, otherwise: () => void = () => {}) => {
       try {
         work()
       } catch (error) {
         if (!(error instanceof MdiError)) throw error
         tell(error.message)
+        otherwise()
       }
     }
     this.#bus.subscribe(buildTopic('desired', { node: this.#config.node }), ({ topic, payload }) =>
@@ -210,17 +231,22 @@ class Node {
       }),
     )
     this.#bus.subscribe(stateTopic, ({ topic, payload, retained }) =>
-      guarded(() => {
-        if (payload.length === 0) return
-        const state = readMessage('state', topic, payload)
-        if (state.state === 'offline') {
-          // The will of a former life of ours came late: we are here.
-          if (!retained) this.#feed({ kind: 'bus' })
-          return
-        }
-        const address = `${state.addresses[0] ?? 'unknown'} port ${state.port}`
-        this.#feed({ kind: 'twin', instance: state.instance, address, retained })
-      }),
+      guarded(
+        () => {
+          if (payload.length === 0) return
+          const state = readMessage('state', topic, payload)
+          if (state.state === 'offline') {
+            // The will of a former life of ours came late: we are here.
+            if (!retained) this.#feed({ kind: 'bus' })
+            return
+          }
+          const address = `${state.addresses[0] ?? 'unknown'} port ${state.port}`
+          const { instance } = state
+          this.#feed({ kind: 'twin', instance, address, retained })
+        },
+        // Somebody's garbage, which a broker may retain in place of our state.
+        () => this.#feed({ kind: 'bus' }),
+      ),
     )
     this.#bus.subscribe(buildTopic('command', { node: this.#config.node }), (message) =>
       guarded(() => {

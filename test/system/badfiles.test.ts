@@ -79,13 +79,13 @@ test('a full disk ends an import with one sentence', {
 
 test('an import that is killed leaves a store that opens, and goes on', async () => {
   const data = dataFolder('killed')
-  const log = join(data, 'models.sqlite-wal')
+  const store = join(data, 'models.sqlite')
   const child = startMdi({ entry, data }, ['import', at('large.gguf')])
   const ran = finished(child)
   const watcher = watch(data)
   // Some layers are in, others are not.
   for await (const _ of on(watcher)) {
-    const size = statSync(log, { throwIfNoEntry: false })?.size ?? 0
+    const size = statSync(store, { throwIfNoEntry: false })?.size ?? 0
     if (size > 8_000_000 || child.exitCode !== null) break
   }
   child.kill('SIGKILL')

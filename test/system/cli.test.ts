@@ -50,7 +50,7 @@ test('help and version', async () => {
 test('usage that is wrong ends with 2 and one sentence', async () => {
   const wrong: [string[], RegExp][] = [
     [['imprt'], /unknown command 'imprt'/],
-    [['import'], /missing required argument 'file'/],
+    [['import'], /missing required argument 'path'/],
     [['generate', '--nonsense', 'x'], /unknown option '--nonsense'/],
     [['generate', '--max-tokens', 'many', 'x'], /whole number of at least 1/],
     [['generate', '--max-tokens', '0', 'x'], /whole number of at least 1/],
