@@ -13,8 +13,8 @@ import {
 } from '../gateway/generation.ts'
 import { Owner } from '../gateway/owner.ts'
 import { realClock } from '../io/clock.ts'
-import { limits } from '../limits.ts'
 import type { Links } from '../ports.ts'
+import { placesOf } from '../ring/node.ts'
 import type { Open } from '../wire/requests.ts'
 import type { Peer } from '../wire/values.ts'
 
@@ -58,8 +58,7 @@ export class Desk {
     this.generations = new Generations(this.#owner, realClock)
     this.core = new RequestCore({
       clock: realClock,
-      // A starter short of memory runs fewer, and has the others wait.
-      places: () => Math.min(limits.sequences, (this.#ring?.stages ?? 1) * limits.segments),
+      places: () => placesOf(this.#ring?.stages ?? 1),
       run: (request, listener) => void this.#run(request, this.#counted(request.text.id, listener)),
       stop: (id) => this.generations.cancel(id),
     })

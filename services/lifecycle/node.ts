@@ -32,8 +32,8 @@ import { CHUNK_ROWS, checkFits, type Entry, openStore, sequenceBytes } from './l
 import { changes, log, setLogLevel } from './log.ts'
 
 const KEPT = 'desired'
-const NAME = 'name'
 const PORT = 'port'
+const NAME = 'name'
 const TICK_MS = 1_000
 const VITALS_MS = 10_000
 
@@ -73,12 +73,12 @@ class Node {
   #fetching: AbortController | undefined
   #manifest: Manifest | undefined
   #loadedBytes = 0
+  #gaveUp = false
   /** What people call it; kept over restarts. */
   #name: string
   /** Rows computed since the vitals were told. */
   #rows = 0
   #stopVitals: () => void = () => {}
-  #gaveUp = false
   #stopTick: () => void = () => {}
   #finish: (error?: Error) => void = () => {}
 

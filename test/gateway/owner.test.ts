@@ -85,6 +85,6 @@ test('requests end when the starter that has moved cannot be reached', () => {
   owner.open(openOf('a'), listener)
   owner.setStarter({ ...starter, addresses: ['elsewhere'] })
   assert.deepEqual(ends, [])
-  run(2_000)
+  run(1_500)
   assert.deepEqual(ends, ['a Node pi1 was lost; the request was ended.'])
 })
