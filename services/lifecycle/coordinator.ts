@@ -15,11 +15,13 @@ import { type Asker, Bridge, type Doings } from '../gateway/bridge.ts'
 import type { StreamForm } from '../gateway/generation.ts'
 import { realClock, realRandom } from '../io/clock.ts'
 import type { LoadedConfig } from '../io/config.ts'
+import { hubEnvironment } from '../io/hub.ts'
 import { MqttBus } from '../io/mqtt.ts'
 import { WeightServer } from '../io/serve.ts'
 import type { SqliteStore } from '../io/sqlite.ts'
 import { ownAddresses } from '../io/system.ts'
 import { TcpLinks } from '../io/tcp.ts'
+import { catalogue, findEntry } from '../model/catalogue.ts'
 import { manifestReference } from '../model/manifest.ts'
 import { version } from '../version.ts'
 import type { BridgeHealth, Command } from '../wire/control.ts'
@@ -39,6 +41,7 @@ import { Gateway } from './gateway.ts'
 import { LiveSettings } from './livesettings.ts'
 import { contextFor, type Entry, findModel, openStore, textSide } from './local.ts'
 import { changes, log, setLogLevel } from './log.ts'
+import { pull } from './pull.ts'
 
 const PLAN = 'plan'
 const REQUESTS = 'requests'
@@ -84,6 +87,8 @@ class CoordinatorProcess {
   #bus!: MqttBus
   #bridge!: Bridge
   #gateway: Gateway | undefined
+  /** Name of the model that is being fetched. */
+  #pulling: string | undefined
   #stopHealth: () => void = () => {}
   #rate = 0
   #healthTold = ''
@@ -287,6 +292,7 @@ class CoordinatorProcess {
       load: (request) => this.#load(request),
       plan: async (request) => this.#coordinator.preview(request, await this.#modelOf(request)),
       unload: () => this.#unload(),
+      pull: ({ model }) => this.#pull(model),
       status: () => this.#status(),
       models: () => this.#models(),
       'node/rename': ({ id, name }) => {
@@ -307,6 +313,36 @@ class CoordinatorProcess {
         else this.#command(id, { action: 'log', level })
         return { level }
       },
+    }
+  }
+
+  /**
+   * Fetches a model of the catalogue, and of nowhere else: who may ask by MQTT may not have
+   * this machine read any file or run any installer.
+   */
+  async #pull(name: string): Promise<VerbData<'pull'>> {
+    const entry = findEntry(name)
+    if (!entry) {
+      const known = catalogue().map((e) => e.name)
+      const message = `There is no model ${name.slice(0, 80)} in the catalogue; there are ${known.join(', ')}.`
+      throw new MdiError('not-found', message)
+    }
+    if (this.#pulling)
+      throw new MdiError('busy', `${this.#pulling} is being fetched; ask again later.`)
+    this.#pulling = entry.name
+    log(`Fetching ${entry.name}.`)
+    try {
+      const { name: wanted, sources, sketch } = entry
+      const { manifest } = await pull(
+        this.#store,
+        this.#config.data,
+        { name: wanted, sources, expectedBytes: sketch.bytes },
+        { hub: hubEnvironment(process.env), onTrouble: changes(log) },
+      )
+      log(`${manifest.name} is here.`)
+      return { model: manifest.name, bytes: manifest.records.reduce((sum, r) => sum + r.bytes, 0) }
+    } finally {
+      this.#pulling = undefined
     }
   }
 

@@ -147,6 +147,12 @@ export const verbs = {
       ),
     }),
   },
+  pull: {
+    about:
+      'fetches a model of the catalogue into the coordinator’s store; answers when it is there',
+    request: request.extend({ model: z.string().min(1).max(255) }),
+    data: z.object({ model: z.string(), bytes: countSchema }),
+  },
   'node/rename': {
     about: 'gives a node the name by which people call it; its id stays',
     request: ofNode.extend({ name: z.string().trim().min(1).max(100) }),

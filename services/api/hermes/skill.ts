@@ -12,6 +12,7 @@ const SAY = 'hermes/tts/say'
 
 /** Within a session both topics tell of the same utterance: the dialogue's is waited for. */
 const DIALOGUE_MS = 300
+const FORGET_MS = 5_000
 
 type Heard = { input: string; siteId: string; sessionId?: string; id?: string; lang?: string }
 
@@ -41,7 +42,7 @@ export class HermesSkill {
   readonly #clock: Clock
   /** Sessions of which only the recognizer's message has come. */
   readonly #waiting = new Map<string, () => void>()
-  /** Sessions that are being answered. */
+  /** Sessions that are being answered, or were a moment ago. */
   readonly #answering = new Set<string>()
 
   constructor(bus: Bus, assistant: Pick<Assistant, 'hear'>, clock: Clock) {
@@ -67,7 +68,7 @@ export class HermesSkill {
     if (this.#answering.has(sessionId)) return
     this.#answering.add(sessionId)
     this.#hear(heard, (text) => {
-      this.#answering.delete(sessionId)
+      this.#clock.after(FORGET_MS, () => this.#answering.delete(sessionId))
       this.#publish(END_SESSION, { sessionId, text })
     })
   }
