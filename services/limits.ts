@@ -129,7 +129,7 @@ export const limits = {
   dialStaggerMs: 250,
   /** Dialing is tried again after this time, doubled up to the second each time. */
   redialMs: 100,
-  redialMaxMs: 1_000,
+  redialMaxMs: 500,
   /** Rounds of dialing that fail before "seen but unreachable" is told. */
   unreachableRounds: 3,
   /** Connections at once that have not said who they are, and all together. */

@@ -62,6 +62,8 @@ class Node {
   #bus!: MqttBus
   #fetching: AbortController | undefined
   #manifest: Manifest | undefined
+  /** Models in the store: reading their manifests again takes long. */
+  #models: { manifest: string; layers: { layer: number; sha256: string }[] }[] = []
   #loadedBytes = 0
   #gaveUp = false
   #stopTick: () => void = () => {}
@@ -99,6 +101,11 @@ class Node {
     const { config } = { config: this.#config }
     const port = await this.#listen()
     const speed = await this.#engine.measure(config.engine.arithmetic)
+    const kept = await this.#kept()
+    for (const model of await this.#store.listModels()) {
+      this.#remember(model)
+      if (model.name === kept?.assignment?.model.name) this.#manifest = model
+    }
     const identity = await this.#identity(port, speed)
     this.#agent = new Agent(identity)
     const stateTopic = buildTopic('state', { node: config.node })
@@ -114,7 +121,7 @@ class Node {
       this.#finish = (error) => (error ? reject(error) : resolve())
     })
     done.catch(() => {})
-    this.#feed({ kind: 'start', kept: await this.#kept() })
+    this.#feed({ kind: 'start', kept })
     this.#subscribe(stateTopic)
     this.#bus.start()
     this.#tick()
@@ -164,21 +171,27 @@ class Node {
     }
   }
 
+  #remember(model: Manifest): void {
+    const { manifest } = manifestReference(model)
+    const layers = model.records.flatMap(({ kind, layer = 0, sha256 }) =>
+      kind === 'layer' ? [{ layer, sha256 }] : [],
+    )
+    this.#models = [...this.#models.filter((m) => m.manifest !== manifest), { manifest, layers }]
+  }
+
   /** Which layers of which models are in the store, as ranges. */
   async #held(): Promise<Identity['held']> {
-    const models = await this.#store.listModels()
     return Promise.all(
-      models.slice(0, 64).map(async (manifest) => {
-        const layers = manifest.records.filter((r) => r.kind === 'layer')
+      this.#models.slice(0, 64).map(async ({ manifest, layers }) => {
         const have = await this.#store.hasRecords(layers.map((r) => r.sha256))
         const ranges: [number, number][] = []
-        for (const { layer = 0, sha256 } of layers) {
+        for (const { layer, sha256 } of layers) {
           if (!have.has(sha256)) continue
           const last = ranges.at(-1)
           if (last && last[1] === layer) last[1] = layer + 1
           else ranges.push([layer, layer + 1])
         }
-        return { manifest: manifestReference(manifest).manifest, ranges }
+        return { manifest, ranges }
       }),
     )
   }
@@ -320,10 +333,14 @@ class Node {
     { model }: Assignment,
     options: Parameters<typeof fetchManifest>[1],
   ): Promise<Manifest> {
-    const known = await this.#store.getModel(model.name)
-    if (known && manifestReference(known).manifest === model.manifest) return known
+    const isIt = (known: Manifest | undefined): known is Manifest =>
+      known?.name === model.name && manifestReference(known).manifest === model.manifest
+    if (isIt(this.#manifest)) return this.#manifest
+    const stored = await this.#store.getModel(model.name)
+    if (isIt(stored)) return stored
     const manifest = await fetchManifest(model, options)
     await this.#store.putModel(manifest)
+    this.#remember(manifest)
     return manifest
   }
 
