@@ -127,7 +127,7 @@ export const limits = {
   helloMs: 1_000,
   /** Another address is tried beside the first ones after this time. */
   dialStaggerMs: 250,
-  /** Dialing is tried again after this time, doubled up to the second each time. */
+  /** Dialing is tried again after this time, doubled up to the second time. */
   redialMs: 100,
   redialMaxMs: 500,
   /** Rounds of dialing that fail before "seen but unreachable" is told. */
