@@ -113,7 +113,12 @@ const bench = async (options: Options): Promise<void> => {
     for (const nodes of options.nodes) {
       const samples = options.samples ?? nodes
       say(options, `${nodes} nodes, ${samples} samples…`)
-      runs.push(await measureRing(place, models, manifest, { ...common, nodes, samples }))
+      const run = await measureRing(place, models, manifest, { ...common, nodes, samples })
+      say(
+        options,
+        `  ${run.tokensPerSecond.toFixed(1)} tok/s, launch ${run.launchMs.toFixed(0)} ms`,
+      )
+      runs.push(run)
     }
     let rivals: Rivals | undefined
     if (options.rivals) {

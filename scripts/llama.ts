@@ -13,7 +13,7 @@ const llama = await getLlama({ gpu: false, build: 'never', logLevel: 'error' })
 const model = await llama.loadModel({ modelPath: file })
 const context = await model.createContext({ contextSize: 2048, threads: Number(threads) })
 const sequence = context.getSequence()
-const ids = Array.from({ length: Number(prompt) }, (_, i) => (i * 7919 + 300) % 4000)
+const ids = Array.from({ length: Number(prompt) }, (_, i) => 3 + ((i * 31) % 250))
 let first = 0
 let count = 0
 for await (const _ of sequence.evaluate(ids, { temperature: 1, topK: 40 })) {
