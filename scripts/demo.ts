@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { Command, CommanderError } from 'commander'
 import { several, whole } from '../services/cli/options.ts'
 import { bytes, table, tellError } from '../services/cli/output.ts'
-import { MdiError } from '../services/errors.ts'
+import { ExitStatus, MdiError } from '../services/errors.ts'
 import { randomShapes, writeRandomModel } from '../services/model/synthetic.ts'
 import type { VerbData } from '../services/wire/verbs.ts'
 import { Cluster } from './cluster.ts'
@@ -40,14 +40,23 @@ const housePrompts = [
   'Is the garage door open?',
 ]
 
+/** What a process may take to end by itself after a Ctrl-C. */
+const PATIENCE_MS = 3_000
+
 /** The folder of this run, its processes, and their end, whatever happens. */
 class Stage {
   readonly place = new Place()
   readonly folder = this.place.folder
   readonly #children = new Set<ChildProcess>()
   #interrupts = 0
+  #onInterrupt: () => void = () => {}
+  /** Rejects at the first interrupt: what waits for something else waits no longer. */
+  readonly #ended = new Promise<never>((_, reject) => {
+    this.#onInterrupt = () => reject(new MdiError('cancelled', 'Stopped.'))
+  })
 
   constructor() {
+    this.#ended.catch(() => {})
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
       process.on(signal, () => this.#interrupt())
     process.on('exit', () => this.#endChildren())
@@ -60,7 +69,16 @@ class Stage {
   /** The first time processes end what they do, the second time they are ended. */
   #interrupt(): void {
     this.#interrupts += 1
+    this.#onInterrupt()
+    setTimeout(() => this.#endChildren(), PATIENCE_MS).unref()
     for (const child of this.#children) child.kill(this.#interrupts > 1 ? 'SIGKILL' : 'SIGINT')
+  }
+
+  /** What a promise gives, unless an interrupt comes first. */
+  orInterrupted<T>(promise: Promise<T>): Promise<T> {
+    // Nobody may be left to hear how it ends.
+    promise.catch(() => {})
+    return Promise.race([promise, this.#ended])
   }
 
   /** Runs Node on a file. @returns what it said, where it was not shown */
@@ -150,15 +168,16 @@ const randomModel = async (file: string): Promise<void> => {
 
 const chooseModel = async (stage: Stage, options: Options, say: (line: string) => void) => {
   if (options.model !== undefined) {
-    if (existsSync(options.model)) return { file: options.model, random: false, texts: prompts }
-    throw new MdiError('not-found', `There is no file ${options.model}.`)
+    // A file, or what `mdi pull` knows: a name, or a source.
+    return { file: options.model, verb: 'pull', random: false, texts: prompts }
   }
-  if (existsSync(houseModel)) return { file: houseModel, random: false, texts: housePrompts }
+  if (existsSync(houseModel))
+    return { file: houseModel, verb: 'import', random: false, texts: housePrompts }
   const file = join(stage.folder, 'random.gguf')
   await randomModel(file)
   say('No model at hand: a small random one is made. It speaks nonsense, at real speed;')
-  say('give a real one with --model FILE.gguf.')
-  return { file, random: true, texts: prompts }
+  say('give a real one with --model smollm2-135m, or --model FILE.gguf.')
+  return { file, verb: 'import', random: true, texts: prompts }
 }
 
 const demo = async (options: Options): Promise<void> => {
@@ -167,14 +186,14 @@ const demo = async (options: Options): Promise<void> => {
     if (!options.json) process.stdout.write(`${line}\n`)
   }
   try {
-    const { file, random, texts } = await chooseModel(stage, options, say)
+    const { file, verb, random, texts } = await chooseModel(stage, options, say)
     say('Building…')
     stage.place.build()
     const mdi = join(stage.folder, 'dist', 'mdi.cjs')
-    const imported = await stage.run([mdi, 'import', file, '--name', 'demo'], false)
+    const imported = await stage.run([mdi, verb, file, '--name', 'demo'], false)
     say(imported.trimEnd())
     say(`Starting ${options.nodes} ${options.nodes === 1 ? 'node' : 'nodes'} and loading…`)
-    const ring = await openRing(stage, mdi, options.nodes, 'demo')
+    const ring = await stage.orInterrupted(openRing(stage, mdi, options.nodes, 'demo'))
     const asked = options.prompt ?? texts
     for (const [i, text] of asked.entries()) say(`  [${i + 1}] ${text}`)
     say(asked.length > 1 ? `\n${asked.length} answers at once, as they come:` : '')
@@ -197,6 +216,7 @@ const demo = async (options: Options): Promise<void> => {
     )
   } finally {
     await stage.clear()
+    if (stage.interrupted) process.exit(ExitStatus.interrupted)
   }
 }
 
@@ -205,7 +225,10 @@ const program = new Command('scripts/demo')
     `Installs, builds, starts a ring of nodes on this machine and answers several prompts at
 once; everything it makes is gone afterwards.`,
   )
-  .option('--model <file>', 'a GGUF file; otherwise the one in firmware/model, or a random one')
+  .option(
+    '--model <file>',
+    'a name or source as of `mdi pull`, or a file; otherwise the one in firmware/model, or a random one',
+  )
   .option('--nodes <n>', 'nodes of the ring', whole(1), 3)
   .option('--prompt <text>', 'what to answer; can be given again', several)
   .option('--max-tokens <n>', 'tokens of an answer at most', whole(1), 64)

@@ -66,6 +66,8 @@ export class Service {
     const child = spawn(program, words, {
       env: this.#environment,
       stdio: [this.#input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+      // A Ctrl-C at the terminal is for this process, which ends them in order.
+      detached: true,
     })
     child.stdin?.end(this.#input)
     this.#child = child

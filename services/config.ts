@@ -79,6 +79,46 @@ const engine = z.strictObject({
     .describe("Positions a conversation may reach. Absent: the model's, within memory."),
 })
 
+const aFlag = 'true or false'
+const flag = z.boolean(aFlag)
+
+const voice = z.strictObject({
+  enabled: flag.default(true).describe('Whether a gateway answers a voice assistant (Wyoming).'),
+  port: port.default(10_600).describe('Where Home Assistant calls (Wyoming, TCP).'),
+  host: text('an address or host name').default('0.0.0.0').describe('Address to listen at.'),
+  zeroconf: flag.default(true).describe('Whether it is announced on the network by mDNS.'),
+  intents: flag
+    .default(false)
+    .describe('Whether intents of the model go out to Home Assistant, which carries them out.'),
+  allow_unlock: flag
+    .default(false)
+    .describe('Whether locks, doors, gates and garages may be opened (Home Assistant 2026.11).'),
+  prompt: text('a text').optional().describe('What the system says first in each conversation.'),
+  seconds: whole(1, 600).default(30).describe('An answer comes within so many seconds.'),
+  hermes: flag
+    .default(false)
+    .describe('Whether what Rhasspy did not recognize is answered (Hermes, house_mqtt).'),
+})
+
+const aTopic = 'a topic without wildcards, such as mdi'
+const topic = z
+  .string(aTopic)
+  .regex(/^[A-Za-z0-9_.-]+(\/[A-Za-z0-9_.-]+)*$/, aTopic)
+  .max(100, aTopic)
+
+const houseMqtt = z.strictObject({
+  host: text('an address or host name')
+    .optional()
+    .describe("The house's MQTT broker, which Home Assistant knows. Absent: none."),
+  port: whole(1, 65_535).optional().describe('Its port. Absent: 1883, with TLS 8883.'),
+  user: text('a text').optional().describe('User name there.'),
+  password: text('a text').optional().describe('Password there.'),
+  tls: flag.default(false).describe('Whether the connection is encrypted.'),
+  ca: text('a file').optional().describe("File (PEM) of the authority that signed the broker's."),
+  base: topic.default('mdi').describe('Root of our topics there.'),
+  discovery: topic.default('homeassistant').describe("Root of Home Assistant's discovery topics."),
+})
+
 /** Everything that can be set. */
 export const configSchema = z.strictObject({
   data: text('a folder').optional().describe('Folder of models, weights and identity.'),
@@ -87,10 +127,18 @@ export const configSchema = z.strictObject({
   broker: broker.prefault({}),
   ports: ports.prefault({}),
   engine: engine.prefault({}),
+  voice: voice.prefault({}),
+  house_mqtt: houseMqtt.prefault({}),
 })
 export type Config = z.output<typeof configSchema>
 
-const sections: Readonly<Record<string, z.ZodObject>> = { broker, ports, engine }
+const sections: Readonly<Record<string, z.ZodObject>> = {
+  broker,
+  ports,
+  engine,
+  voice,
+  house_mqtt: houseMqtt,
+}
 
 type Setting = { path: string[]; schema: z.ZodType }
 
@@ -195,9 +243,11 @@ export const parseConfigFile = (toml: string, file: string): Tree => {
   return tree
 }
 
-/** A text from outside as the setting's schema takes it: as it stands, or as a number. */
+/** A text from outside as the setting's schema takes it: as it stands, as a flag or a number. */
 const fromText = (schema: z.ZodType, value: string): unknown => {
   if (schema.safeParse(value).success) return value
+  if (['true', 'false'].includes(value) && schema.safeParse(value === 'true').success)
+    return value === 'true'
   const number = value.trim() === '' ? Number.NaN : Number(value)
   return schema.safeParse(number).success ? number : value
 }

@@ -20,7 +20,7 @@ const arrows: Record<string, string[]> = {
   gateway: ['types:ports', 'wire', 'plan', 'model', 'types:ring'],
   io: ['types:ports', 'wire', 'model'],
   'io/ort': ['types:ports', 'wire', 'model', 'graph', 'io'],
-  api: ['types:ports', 'model', 'wire/topics.ts', 'types:ring', 'gateway'],
+  api: ['types:ports', 'model', 'wire/topics.ts', 'types:wire', 'types:ring', 'gateway'],
   console: ['types:ports', 'model', 'wire/topics.ts', 'types:ring', 'gateway'],
   roof: ['*'],
 }

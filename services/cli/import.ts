@@ -1,30 +1,37 @@
-/** `mdi import FILE` */
+/** `mdi import PATH` */
 import { type Command, InvalidArgumentError } from 'commander'
-import { openFile } from '../io/file.ts'
+import { MdiError } from '../errors.ts'
+import { type Imported, importPath } from '../lifecycle/import.ts'
 import { type Entry, openStore } from '../lifecycle/local.ts'
-import { importGguf } from '../model/import.ts'
-import { textSpecFromGguf } from '../model/text.ts'
 import type { WriteOptions } from '../model/writer.ts'
 import { onInterrupt } from './interrupt.ts'
 import { dataFolder } from './options.ts'
 import { bytes, count, json, ProgressBar } from './output.ts'
 
-type Options = { name?: string; weights: WriteOptions['rounding']; json?: boolean }
+/** Options of whatever ends in an import. */
+export type ImportOptions = {
+  name?: string
+  weights: NonNullable<WriteOptions['rounding']>
+  json?: boolean
+}
 
 /** What becomes of matrices that the file does not have quantized. */
-const weights = (text: string): WriteOptions['rounding'] => {
-  const kinds: Record<string, WriteOptions['rounding']> = { 8: 'Q8_0', 4: 'Q4_1', keep: 'keep' }
+const weights = (text: string): ImportOptions['weights'] => {
+  const kinds: Record<string, ImportOptions['weights']> = { 8: 'Q8_0', 4: 'Q4_1', keep: 'keep' }
   const kind = kinds[text]
   if (!kind) throw new InvalidArgumentError('It is 8, 4 or keep.')
   return kind
 }
 
-export const addImport = (program: Command, entry: Entry): void => {
-  program
-    .command('import')
-    .description('take a model file (GGUF) into the store')
-    .argument('<file>', 'a GGUF file')
-    .option('--name <name>', 'how the model is called; otherwise as its file')
+/** A name that a person can type and a folder can have. */
+const modelName = (text: string): string => {
+  if (/^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$/.test(text)) return text
+  throw new InvalidArgumentError('It is made of letters, digits, dots, dashes and underscores.')
+}
+
+export const addImportOptions = (command: Command): Command =>
+  command
+    .option('--name <name>', 'how the model is called; otherwise as its file', modelName)
     .option(
       '--weights <bits>',
       'for weights that are not quantized in the file: 8, 4 (shows the loss) or keep',
@@ -32,53 +39,64 @@ export const addImport = (program: Command, entry: Entry): void => {
       'Q8_0',
     )
     .option('--json', 'one JSON document instead of text')
-    .action(async (file: string, options: Options, command: Command) => {
-      const bar = new ProgressBar()
-      const source = await openFile(file)
-      const stop = new AbortController()
-      const release = onInterrupt(() => stop.abort())
+
+/** Tells what an import came to. @param note of what went before, for a person */
+export const tellImported = (
+  { manifest, resumed, loss }: Imported,
+  seconds: number,
+  options: { json?: boolean },
+  more: Record<string, unknown> = {},
+): void => {
+  const { name, spec, parameters, types, source } = manifest
+  if (options.json) {
+    const { family, layers } = spec
+    json({ name, family, layers, parameters, types, loss, seconds, ...more })
+    return
+  }
+  const kinds = Object.entries(types).map(([type, n]) => `${n} ${type}`)
+  process.stdout.write(
+    `Imported ${name}: ${count(parameters)} parameters, ${spec.layers} layers, ${kinds.join(', ')}; ${bytes(source.bytes)} in ${seconds.toFixed(1)} s.\n`,
+  )
+  if (resumed > 0) process.stdout.write(`${resumed} records were there already.\n`)
+  if (loss !== undefined)
+    process.stdout.write(`Rounding changed the weights by ${(loss * 100).toFixed(2)} % (rms).\n`)
+}
+
+/** Runs a long step with a progress bar, until Ctrl-C. */
+export const withProgress = async <T>(
+  work: (bar: ProgressBar, signal: AbortSignal) => Promise<T>,
+): Promise<T> => {
+  const bar = new ProgressBar()
+  const stop = new AbortController()
+  const release = onInterrupt(() => stop.abort(new MdiError('cancelled', 'Cancelled.')))
+  try {
+    return await work(bar, stop.signal)
+  } finally {
+    bar.stop()
+    release()
+  }
+}
+
+export const addImport = (program: Command, entry: Entry): void => {
+  const command = program
+    .command('import')
+    .description('take a model of this machine into the store')
+    .argument('<path>', 'a GGUF file, a folder in safetensors, or an exported model')
+  addImportOptions(command).action(async (path: string, options: ImportOptions, self: Command) => {
+    const startedAt = performance.now()
+    const imported = await withProgress(async (bar, signal) => {
+      const store = await openStore(entry, dataFolder(self))
       try {
-        const store = await openStore(entry, dataFolder(command))
-        try {
-          const startedAt = performance.now()
-          const { manifest, resumed, loss } = await importGguf(source, store, {
-            ...(options.name !== undefined && { name: options.name }),
-            ...(options.weights !== undefined && { rounding: options.weights }),
-            textSpec: textSpecFromGguf,
-            onProgress: bar.show,
-            signal: stop.signal,
-          })
-          bar.stop()
-          const seconds = (performance.now() - startedAt) / 1000
-          const { name, spec, parameters, types } = manifest
-          if (options.json) {
-            json({
-              name,
-              family: spec.family,
-              layers: spec.layers,
-              parameters,
-              types,
-              loss,
-              seconds,
-            })
-            return
-          }
-          const kinds = Object.entries(types).map(([type, n]) => `${n} ${type}`)
-          process.stdout.write(
-            `Imported ${name}: ${count(parameters)} parameters, ${spec.layers} layers, ${kinds.join(', ')}; ${bytes(source.size)} in ${seconds.toFixed(1)} s.\n`,
-          )
-          if (resumed > 0) process.stdout.write(`${resumed} records were there already.\n`)
-          if (loss !== undefined)
-            process.stdout.write(
-              `Rounding changed the weights by ${(loss * 100).toFixed(2)} % (rms).\n`,
-            )
-        } finally {
-          bar.stop()
-          await store.close()
-        }
+        return await importPath(path, store, {
+          name: options.name,
+          rounding: options.weights,
+          onProgress: bar.show,
+          signal,
+        })
       } finally {
-        release()
-        await source.close()
+        await store.close()
       }
     })
+    tellImported(imported, (performance.now() - startedAt) / 1000, options)
+  })
 }

@@ -18,7 +18,7 @@ export const bytes = (n: number): string => {
 
 /** Parameters for a person: 135M, 1.1B. */
 export const count = (n: number): string =>
-  n >= 1e9
+  n >= 999.5e6
     ? `${(n / 1e9).toFixed(1)}B`
     : n >= 1e6
       ? `${Math.round(n / 1e6)}M`
@@ -57,6 +57,8 @@ export class ProgressBar {
   readonly #quiet: boolean
   #step: string | undefined
   #startedAt = 0
+  /** What was done before, in an earlier run: it counts for no rate. */
+  #before = 0
   #lineAt = 0
   #bar: SingleBar | undefined
 
@@ -71,11 +73,12 @@ export class ProgressBar {
       this.stop()
       this.#step = progress.step
       this.#startedAt = now
+      this.#before = progress.done
       this.#lineAt = now
     }
     const seconds = (now - this.#startedAt) / 1000
     if (seconds < 1) return
-    const rate = progress.done / seconds
+    const rate = (progress.done - this.#before) / seconds
     const left = rate > 0 ? (progress.total - progress.done) / rate : 0
     const unit = progress.unit === 'bytes' ? '' : ` ${progress.unit}`
     const text = {

@@ -9,13 +9,15 @@ import { addGenerate } from './generate.ts'
 import { addImport } from './import.ts'
 import { addModels } from './models.ts'
 import { tellError } from './output.ts'
+import { addPull } from './pull.ts'
 import { addRing } from './ring.ts'
 import { addServices } from './services.ts'
 
 const about = `Language models on small boards: a model's layers are spread over the nodes of a ring.
 
 Typical use:
-  mdi import model.gguf          take a model into the store
+  mdi pull smollm2-135m          fetch a model by its name (mdi models lists them)
+  mdi import model.gguf          or take a file of yours into the store
   mdi generate "Once upon"       continue a text
   mdi chat                       talk with the model
 
@@ -36,7 +38,16 @@ export const run = async (entry: Entry, argv: readonly string[]): Promise<void> 
     .showHelpAfterError('(see: mdi --help)')
     .configureHelp({ showGlobalOptions: true })
     .exitOverride()
-  const adders = [addImport, addModels, addGenerate, addChat, addBench, addServices, addRing]
+  const adders = [
+    addPull,
+    addImport,
+    addModels,
+    addGenerate,
+    addChat,
+    addBench,
+    addServices,
+    addRing,
+  ]
   for (const add of adders) add(program, entry)
   // A reader that goes away (`mdi … | head`) is no error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {

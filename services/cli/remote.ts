@@ -106,6 +106,15 @@ export class RemoteRing {
     this.#bus.publish(topic, JSON.stringify(request), optionsOf('request'))
   }
 
+  /** Ends the wait for a request that nobody is there to cancel. */
+  giveUp(id: string): void {
+    for (const [transaction, { request, fail }] of this.#waiting) {
+      if ((request as { id?: unknown }).id !== id) continue
+      this.#waiting.delete(transaction)
+      fail(new MdiError('cancelled', 'Cancelled.'))
+    }
+  }
+
   /** Waits until a coordinator shows itself. */
   #present(): Promise<void> {
     if (this.#coordinator === 'online') return Promise.resolve()

@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import { Broker } from '../io/broker.ts'
 import { startCoordinator } from '../lifecycle/coordinator.ts'
+import { startGateway } from '../lifecycle/gatewayprocess.ts'
 import type { Entry } from '../lifecycle/local.ts'
 import { log } from '../lifecycle/log.ts'
 import { startNode } from '../lifecycle/node.ts'
@@ -29,6 +30,28 @@ const addShared = (command: Command): Command =>
     .option('--port <n>', 'port for other nodes; 0 takes a free one', whole(0))
     .option('--host <address>', 'address to listen at; otherwise every one')
 
+type VoiceOptions = {
+  voicePort?: number
+  voiceHost?: string
+  intents?: boolean
+  zeroconf?: boolean
+}
+
+const addVoice = (command: Command): Command =>
+  command
+    .option('--voice-port <n>', 'port for Home Assistant’s voice (Wyoming)', whole(0))
+    .option('--voice-host <address>', 'address to listen at for it; otherwise every one')
+    .option('--intents', 'let intents of the model go out to Home Assistant')
+    .option('--no-zeroconf', 'do not announce the voice service on the network')
+
+const voiceOf = ({ voicePort, voiceHost, intents, zeroconf }: VoiceOptions) => ({
+  'voice.port': voicePort,
+  'voice.host': voiceHost,
+  'voice.intents': intents,
+  // Commander has it true unless said otherwise; then the settings hold.
+  'voice.zeroconf': zeroconf === false ? false : undefined,
+})
+
 export const addServices = (program: Command, entry: Entry): void => {
   addShared(program.command('node'))
     .description('be a node of the ring: hold layers and compute them')
@@ -53,23 +76,39 @@ export const addServices = (program: Command, entry: Entry): void => {
       }
     })
 
-  addShared(program.command('coordinator'))
+  addVoice(addShared(program.command('gateway')))
+    .description('answer the house: voice assistants, Home Assistant, its MQTT broker')
+    .action(async (options: NodeOptions & VoiceOptions, command: Command) => {
+      const settings = settingsOf(command, { node: options.name, ...voiceOf(options) })
+      const gateway = await startGateway(entry, settings, brokerOf(settings))
+      await interrupted()
+      await gateway.stop()
+      log('Stopped.')
+    })
+
+  addVoice(addShared(program.command('coordinator')))
     .description('plan the ring, serve weights and answer requests')
     .option(
       '--embedded-broker <port>',
       'be the MQTT broker too, on this port of this machine',
       whole(0),
     )
+    .option('--gateway', 'answer the house in this process, too (voice, house_mqtt)')
     .option('--broker-host <address>', 'address of the embedded broker', '127.0.0.1')
     .action(
       async (
-        options: NodeOptions & { embeddedBroker?: number; brokerHost: string },
+        options: NodeOptions & {
+          embeddedBroker?: number
+          brokerHost: string
+          gateway?: boolean
+        } & VoiceOptions,
         command: Command,
       ) => {
         const settings = settingsOf(command, {
           node: options.name,
           'ports.data': options.port,
           'ports.host': options.host,
+          ...voiceOf(options),
         })
         const broker = options.embeddedBroker === undefined ? undefined : new Broker(log)
         const { brokerHost } = options
@@ -77,7 +116,7 @@ export const addServices = (program: Command, entry: Entry): void => {
         const url = port === undefined ? brokerOf(settings) : `mqtt://${brokerHost}:${port}`
         if (port !== undefined) log(`The embedded broker is at ${url}.`)
         try {
-          const coordinator = await startCoordinator(entry, settings, url)
+          const coordinator = await startCoordinator(entry, settings, url, options.gateway)
           await interrupted()
           await coordinator.stop()
         } finally {

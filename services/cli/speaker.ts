@@ -69,7 +69,7 @@ const remoteSpeaker = (ring: RemoteRing, model: string | undefined): Speaker => 
     const messages = input.messages.map(plainMessage)
     return { ...(await ring.stream('chat', { ...shared, messages }, onText)), dropped: 0 }
   },
-  cancel: (id) => void ring.ask('cancel', { id }).catch(() => {}),
+  cancel: (id) => void ring.ask('cancel', { id }).catch(() => ring.giveUp(id)),
 })
 
 type Role = 'system' | 'user' | 'assistant'

@@ -34,6 +34,8 @@ export type CoordinatorEvent =
   /** `reply` names who waits for the outcome. */
   | { kind: 'load'; reply: string; request: VerbRequest<'load'>; model: LoadModel }
   | { kind: 'unload'; reply: string }
+  /** A node that is gone is forgotten (`checkRemovable` first). */
+  | { kind: 'remove'; id: string }
   /** Whoever waited for a load waits no longer. */
   | { kind: 'forget'; reply: string }
   | { kind: 'bus' }
@@ -80,6 +82,9 @@ export class Coordinator {
         return this.#load(event.reply, event.request, event.model)
       case 'unload':
         return this.#unload(event.reply)
+      case 'remove':
+        this.#nodes.delete(event.id)
+        return []
       case 'forget':
         this.#waiting = this.#waiting.filter((r) => r !== event.reply)
         return []
@@ -179,11 +184,7 @@ export class Coordinator {
 
   #load(reply: string, request: VerbRequest<'load'>, model: LoadModel): CoordinatorEffect[] {
     try {
-      const nodes = this.#choose(request.nodes)
-      const stages = partition(model.manifest.name, modelCost(model.manifest), planNodes(nodes), {
-        positions: Math.min(model.context, PLANNED_POSITIONS),
-        ...(request.layers && { layers: request.layers }),
-      })
+      const { nodes, stages } = this.#split(request, model)
       const byId = new Map(nodes.map((n) => [n.id, n]))
       const plan: Plan = {
         epoch: this.#nextEpoch,
@@ -208,6 +209,48 @@ export class Coordinator {
       if (!(error instanceof MdiError)) throw error
       return [{ kind: 'refused', reply, error }]
     }
+  }
+
+  #split(request: VerbRequest<'load'>, model: LoadModel) {
+    const nodes = this.#choose(request.nodes)
+    const stages = partition(model.manifest.name, modelCost(model.manifest), planNodes(nodes), {
+      positions: Math.min(model.context, PLANNED_POSITIONS),
+      ...(request.layers && { layers: request.layers }),
+    })
+    return { nodes, stages }
+  }
+
+  /** How a model would be spread, without doing it. @throws MdiError as a load is refused */
+  preview(request: VerbRequest<'load'>, model: LoadModel): VerbData<'plan'> {
+    const { nodes, stages } = this.#split(request, model)
+    return {
+      model: model.manifest.name,
+      context: model.context,
+      stages: stages.map(({ node, first, end, memoryBytes }) => ({
+        ...{ node, first, end, bytes: memoryBytes },
+        memoryBytes: nodes.find((n) => n.id === node)?.profile.memoryBytes ?? 0,
+      })),
+    }
+  }
+
+  /** A node that is online. @throws MdiError `not-found` */
+  online(id: string): Online {
+    const node = this.#nodes.get(id)
+    if (node?.state === 'online') return node
+    throw new MdiError('not-found', node ? `Node ${id} is offline.` : `There is no node ${id}.`)
+  }
+
+  /** @throws MdiError where a node is unknown, still there or part of the plan */
+  checkRemovable(id: string): void {
+    const node = this.#nodes.get(id)
+    if (!node) throw new MdiError('not-found', `There is no node ${id}.`)
+    if (node.state === 'online')
+      throw new MdiError('bad-value', `Node ${id} is online; stop it first.`)
+    if (this.#plan.stages.some((s) => s.peer.id === id))
+      throw new MdiError(
+        'bad-value',
+        `Node ${id} holds layers of ${this.#plan.model?.name}; unload it, or load it on others, first.`,
+      )
   }
 
   /** The named nodes, in the order named, or all that are usable. */
@@ -319,6 +362,7 @@ export class Coordinator {
       epoch: this.#plan.epoch,
       model: this.#plan.model,
       stages: this.stages,
+      ...(this.#plan.model && { context: this.#plan.context }),
     }
   }
 }

@@ -18,24 +18,28 @@ import {
   writeMessage,
 } from '../wire/topics.ts'
 import type { Response, Verb, VerbData, VerbRequest } from '../wire/verbs.ts'
-import type { Answer, AnswerListener, TextRequest } from './generation.ts'
+import type { CoreListener, CoreRequest, Place } from './core.ts'
+import type { Answer, TextRequest } from './generation.ts'
+
+/** Verbs that are answered by a value; the others by a stream. */
+export type PlainVerb = Exclude<Verb, 'generate' | 'chat'>
+
+/** What each verb does; where one is missing, it is not done at this bridge. */
+export type Doings = {
+  [V in PlainVerb]?: (request: VerbRequest<V>) => VerbData<V> | Promise<VerbData<V>>
+}
 
 /** What the bridge has done by others. */
 export type BridgeActions = {
   /** Runs a request; refusals come through the listener. */
   generate(
-    request: TextRequest,
-    model: string | undefined,
-    listener: AnswerListener,
+    request: CoreRequest,
+    listener: CoreListener,
     asked: { asker: Asker; stream: boolean },
   ): void
-  cancel(id: string): boolean
-  load(request: VerbRequest<'load'>): Promise<VerbData<'load'>>
-  unload(): Promise<VerbData<'unload'>>
-  status(): VerbData<'status'>
-  models(): Promise<VerbData<'models'>>
   /** Whether a request of this id is running. */
   running(id: string): boolean
+  do: Doings
 }
 
 /** Who asked, and how the answer reaches them. */
@@ -96,7 +100,7 @@ export class Bridge {
       await this.#do(from, message.payload)
     } catch (error) {
       if (!(error instanceof MdiError)) throw error
-      const topic = /^[A-Za-z0-9_-]{1,63}$/.test(name) ? name : 'unknown'
+      const topic = /^[A-Za-z0-9_-]{1,63}(\/[A-Za-z0-9_-]{1,63})?$/.test(name) ? name : 'unknown'
       this.refuse(asker(topic as Verb), error)
     }
   }
@@ -120,22 +124,16 @@ export class Bridge {
   async #do(asker: Asker, payload: Uint8Array): Promise<void> {
     const { verb } = asker
     if (verb === 'generate' || verb === 'chat') this.#generate(asker, verb, payload)
-    else if (verb === 'cancel') {
-      const { id } = readRequest('cancel', payload)
-      if (!this.#actions.cancel(id)) throw new MdiError('not-found', `No request ${id} is running.`)
-      this.answer(asker, { id })
-    } else if (verb === 'load')
-      this.answer(asker, await this.#actions.load(readRequest('load', payload)))
-    else if (verb === 'unload') {
-      readRequest('unload', payload)
-      this.answer(asker, await this.#actions.unload())
-    } else if (verb === 'status') {
-      readRequest('status', payload)
-      this.answer(asker, this.#actions.status())
-    } else {
-      readRequest('models', payload)
-      this.answer(asker, await this.#actions.models())
-    }
+    else await this.#plain(asker, verb, payload)
+  }
+
+  async #plain<V extends PlainVerb>(asker: Asker, verb: V, payload: Uint8Array): Promise<void> {
+    const doing = this.#actions.do[verb] as
+      | ((request: VerbRequest<V>) => VerbData<V> | Promise<VerbData<V>>)
+      | undefined
+    if (!doing)
+      throw new MdiError('unsupported', `"${verb}" is answered only at the ring's own broker.`)
+    this.answer(asker, await doing(readRequest(verb, payload)))
   }
 
   #generate(asker: Asker, verb: 'generate' | 'chat', payload: Uint8Array): void {
@@ -153,7 +151,11 @@ export class Bridge {
     }
     const stream = request.stream ?? true
     const listener = this.listener(asker, id, stream)
-    this.#actions.generate(text, request.model, listener, { asker, stream })
+    const client = request.client ?? asker.responseTopic ?? 'mqtt'
+    this.#actions.generate({ client: `mqtt ${client}`, text, model: request.model }, listener, {
+      asker,
+      stream,
+    })
   }
 
   /** The request's name: its own, its transaction where that can be one, or a new one. */
@@ -167,24 +169,29 @@ export class Bridge {
   }
 
   /** Tells a request's text and end to whoever asked. */
-  listener(asker: Asker, id: string, stream: boolean): AnswerListener {
+  listener(asker: Asker, id: string, stream: boolean): CoreListener {
     const key = keyOf(asker)
     if (key !== undefined) this.#asked.add(key)
     let index = 0
     let at = 0
     let gathered = ''
     let cancelGather: (() => void) | undefined
-    const piece = (last: boolean) => {
+    const piece = (last: boolean, queue?: Place) => {
       cancelGather?.()
       cancelGather = undefined
-      if (!stream || (gathered === '' && !last)) return
-      const message = { id, index: index++, at, text: gathered, ...(last && { last }) }
+      if (!stream || (gathered === '' && !last && !queue)) return
+      const message = {
+        ...{ id, index: index++, at, text: gathered },
+        ...(queue && { queue }),
+        ...(last && { last }),
+      }
       at += gathered.length
       gathered = ''
       const topic = buildTopic('stream', { request: id })
       this.#bus.publish(topic, writeMessage('stream', message), optionsOf('stream'))
     }
     return {
+      queued: (place) => piece(false, place),
       text: (text) => {
         gathered += text
         cancelGather ??= this.#clock.after(GATHER_MS, () => piece(false))

@@ -80,6 +80,9 @@ export class Generations {
   readonly #source: TokenSource
   readonly #clock: Clock
   readonly #running = new Map<string, Running>()
+  /** Requests whose prompt is being made; those given up are cancelled then. */
+  readonly #starting = new Set<string>()
+  readonly #givenUp = new Set<string>()
 
   constructor(source: TokenSource, clock: Clock) {
     this.#source = source
@@ -102,8 +105,13 @@ export class Generations {
     listener: AnswerListener,
   ): Promise<Open | undefined> {
     const startedAt = this.#clock.now()
+    this.#starting.add(request.id)
     try {
       const { ids, stops, dropped } = await promptOf(model, request)
+      if (this.#givenUp.has(request.id)) {
+        listener.end({ ...emptyAnswer(model, request.id), reason: 'cancelled' })
+        return undefined
+      }
       const room = model.context - ids.length
       if (room < 1)
         throw new MdiError(
@@ -128,6 +136,9 @@ export class Generations {
       this.#running.delete(request.id)
       listener.error(error)
       return undefined
+    } finally {
+      this.#starting.delete(request.id)
+      this.#givenUp.delete(request.id)
     }
   }
 
@@ -160,15 +171,7 @@ export class Generations {
         endIds: open.endIds,
         start: continues ? 'continuation' : 'text',
       }),
-      answer: {
-        id: open.id,
-        model: open.model,
-        text: '',
-        reason: 'end',
-        promptTokens: open.tokens.length,
-        tokens: 0,
-        dropped,
-      },
+      answer: { ...emptyAnswer(model, open.id), promptTokens: open.tokens.length, dropped },
       startedAt,
       firstAt: 0,
       lastAt: 0,
@@ -178,6 +181,7 @@ export class Generations {
   }
 
   cancel(id: string): void {
+    if (this.#starting.has(id)) this.#givenUp.add(id)
     this.#source.cancel(id)
   }
 
@@ -224,6 +228,16 @@ export class Generations {
     running.listener.end(answer)
   }
 }
+
+const emptyAnswer = (model: GenerationModel, id: string): Answer => ({
+  id,
+  model: model.manifest.name,
+  text: '',
+  reason: 'end',
+  promptTokens: 0,
+  tokens: 0,
+  dropped: 0,
+})
 
 const promptOf = async (
   model: GenerationModel,

@@ -167,10 +167,7 @@ export const judge = (intent: Intent, circumstances: Circumstances): Verdict => 
     return withheld('slot combination', `${intent.name}: a room without a domain`)
   const combination = combinationOf(given)
   if (!row.combinations.includes(combination) && !row.beyond?.includes(combination))
-    // A room with covers of unknown kind may have a door among them: told as what it is.
-    return mayOpen(intent) && !circumstances.allowUnlock
-      ? withheld('opening', combination)
-      : withheld('slot combination', `${intent.name}: ${combination || 'no slots'}`)
+    return withheld('slot combination', `${intent.name}: ${combination || 'no slots'}`)
   return judgeDanger(intent, circumstances, row)
 }
 

@@ -1,4 +1,5 @@
 /** Files as byte sources for the model readers. */
+import { createHash } from 'node:crypto'
 import { open, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { MdiError } from '../errors.ts'
@@ -37,8 +38,8 @@ export const openFile = async (path: string): Promise<FileSource> => {
     name,
     size: stat.size,
     close: () => handle.close(),
-    read: async (offset, length) => {
-      const bytes = new Uint8Array(length)
+    read: async (offset, length, into) => {
+      const bytes = into?.subarray(0, length) ?? new Uint8Array(length)
       let have = 0
       while (have < length) {
         const { bytesRead } = await handle.read(bytes, have, length - have, offset + have)
@@ -48,6 +49,29 @@ export const openFile = async (path: string): Promise<FileSource> => {
       }
       return bytes
     },
+  }
+}
+
+const HASH_STEP = 1 << 20
+
+/** SHA-256 of a file in hex, a piece at a time. */
+export const fileSha256 = async (
+  path: string,
+  onProgress?: (done: number, total: number) => void,
+  signal?: AbortSignal,
+): Promise<string> => {
+  const source = await openFile(path)
+  try {
+    const hash = createHash('sha256')
+    const room = new Uint8Array(HASH_STEP)
+    for (let at = 0; at < source.size; at += HASH_STEP) {
+      signal?.throwIfAborted()
+      hash.update(await source.read(at, Math.min(HASH_STEP, source.size - at), room))
+      onProgress?.(at, source.size)
+    }
+    return hash.digest('hex')
+  } finally {
+    await source.close()
   }
 }
 

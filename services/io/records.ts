@@ -8,11 +8,17 @@ import { crc32 } from 'node:zlib'
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { PartialRecord } from '../ports.ts'
-import { type Connection, guarded } from './database.ts'
+import { type Connection, guarded, storeError } from './database.ts'
 import { chunkCount, type RecordReader } from './reader.ts'
 
 /** A record that is being imported. */
-type Import = { record: number; hash: Hash; chunk: Buffer; filled: number; number: number }
+type Import = {
+  record: number
+  hash: Hash | undefined
+  chunk: Buffer
+  filled: number
+  number: number
+}
 
 const sha256 = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex')
 
@@ -29,6 +35,9 @@ export class Records {
   readonly #path: string
   readonly #reader: RecordReader
   readonly #imports = new Map<number, Import>()
+  #bulk = false
+  /** Chunks in the transaction that is open. */
+  #pending = 0
 
   /** @param path the database's path, for sentences */
   constructor(db: Connection, path: string, reader: RecordReader) {
@@ -72,13 +81,56 @@ export class Records {
     )
   }
 
-  /** Starts a record whose hash is not yet known. @returns its handle for the calls below */
-  beginImport(): number {
+  /** See `LocalStore.bulk`. */
+  setBulk(on: boolean): void {
+    this.#commit()
+    const db = this.#db
+    const timeout = db.pragma('busy_timeout', { simple: true })
+    db.pragma('busy_timeout = 0')
+    try {
+      db.pragma(`journal_mode = ${on ? 'TRUNCATE' : 'WAL'}`)
+    } catch (error) {
+      if (!String((error as { code?: unknown }).code).startsWith('SQLITE_BUSY'))
+        throw storeError(error, this.#path)
+    } finally {
+      db.pragma(`busy_timeout = ${timeout}`)
+    }
+    this.#bulk = db.pragma('journal_mode', { simple: true }) === 'truncate'
+    // Without a log, NORMAL would leave a gap for a power cut.
+    db.pragma(`synchronous = ${this.#bulk ? 'FULL' : 'NORMAL'}`)
+  }
+
+  /** Ends the transaction of a bulk import, if one is open. */
+  #commit(): void {
+    this.#pending = 0
+    this.#guard(() => {
+      if (this.#db.inTransaction) this.#db.exec('COMMIT')
+    })
+  }
+
+  /** Opens or goes on with the transaction of a bulk import. */
+  #bulkStep(): void {
+    if (!this.#bulk) return
+    if (this.#pending >= limits.storeBulkChunks) this.#commit()
+    this.#guard(() => {
+      if (!this.#db.inTransaction) this.#db.exec('BEGIN IMMEDIATE')
+    })
+    this.#pending += 1
+  }
+
+  /**
+   * Starts a record whose hash is not yet known.
+   * @param hashed whether its hash is made here; otherwise `finishImport` is told
+   * @returns its handle for the calls below
+   */
+  beginImport(hashed = true): number {
+    // They would share a transaction, and one that is dropped would take the other's chunks.
+    if (this.#bulk && this.#imports.size > 0) throw new Error('bulk imports come one at a time')
     return this.#change(() => {
       const row = this.#db.prepare('INSERT INTO record (bytes) VALUES (0)').run()
       const record = Number(row.lastInsertRowid)
       const chunk = Buffer.allocUnsafeSlow(limits.chunkBytes)
-      const hash = createHash('sha256')
+      const hash = hashed ? createHash('sha256') : undefined
       this.#imports.set(record, { record, hash, chunk, filled: 0, number: 0 })
       return record
     })
@@ -107,22 +159,24 @@ export class Records {
     const data = into.chunk.subarray(0, into.filled)
     if ((into.number + 1) * limits.chunkBytes > limits.recordBytes)
       throw new MdiError('bad-file', 'A weight record is larger than the store takes.')
+    this.#bulkStep()
     this.#change(() => {
       this.#insertChunk(into.record, into.number, data, sha256(data))
       this.#run('UPDATE record SET bytes = bytes + ? WHERE id = ?', data.length, into.record)
     })
-    into.hash.update(data)
+    into.hash?.update(data)
     into.number += 1
     into.filled = 0
   }
 
   /** Seals an import under its hash; the same record twice is kept once. */
-  finishImport(handle: number): { sha256: string; bytes: number } {
+  finishImport(handle: number, told?: string): { sha256: string; bytes: number } {
     const done = this.#importOf(handle)
     if (done.filled > 0) this.#storeImported(done)
-    const sha = done.hash.digest('hex')
+    const sha = done.hash?.digest('hex') ?? told
+    if (sha === undefined) throw new Error('the hash of this record is not known')
     this.#imports.delete(handle)
-    return this.#change(() => {
+    const finished = this.#change(() => {
       const { bytes } = this.#db
         .prepare<[number], { bytes: number }>('SELECT bytes FROM record WHERE id = ?')
         .get(done.record) as { bytes: number }
@@ -135,15 +189,25 @@ export class Records {
       }
       return { sha256: sha, bytes }
     })
+    this.#commit()
+    return finished
   }
 
   /** Drops an import; without effect on one that is finished. @returns whether it was there */
   abortImport(handle: number): boolean {
     if (!this.#imports.has(handle)) return false
+    this.#rollback()
     this.#change(() => this.#run('DELETE FROM record WHERE id = ? AND sha256 IS NULL', handle))
     // Only now: on a full disk this is called once more.
     this.#imports.delete(handle)
     return true
+  }
+
+  #rollback(): void {
+    this.#pending = 0
+    this.#guard(() => {
+      if (this.#db.inTransaction) this.#db.exec('ROLLBACK')
+    })
   }
 
   /** Drops imports that were under way when the process was killed. */

@@ -2,6 +2,7 @@
  * The store in a thread of its own: SQLite is synchronous, and a card is slow. This is
  * the way to it by messages, and the thread's own loop.
  */
+import { createHash } from 'node:crypto'
 import { parentPort, Worker, workerData } from 'node:worker_threads'
 import { errorFrom, MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
@@ -14,6 +15,7 @@ export const storeMode = 'store'
 
 /** The operations of `LocalStore` that are called from outside. */
 const operations = [
+  'bulk',
   'beginImport',
   'writeImport',
   'finishImport',
@@ -84,11 +86,16 @@ export const runStoreWorker = (): void => {
   port.on('message', ({ id, operation, values }: Call) => {
     answer(id, () => {
       const run = store?.[operation] as ((...values: unknown[]) => unknown) | undefined
-      return run?.apply(store, values)
+      const result = run?.apply(store, values)
+      // The bytes of a write go back to be used again: as garbage they would pile up.
+      return operation === 'writeImport' ? values[1] : result
     })
     if (operation === 'close') port.close()
   })
 }
+
+/** Writes of a record on their way to the store's thread. */
+const WRITES_AHEAD = 2
 
 type Waiting = { resolve: (value: unknown) => void; reject: (error: Error) => void }
 
@@ -99,6 +106,8 @@ export class SqliteStore implements Store {
   readonly #waiting = new Map<number, Waiting>()
   #worker: Worker | undefined
   #calls = 0
+  /** Memory that went to the store's thread with bytes and came back. */
+  readonly #rooms: ArrayBuffer[] = []
   #ended: Error | undefined
   #closing: Promise<void> | undefined
 
@@ -164,18 +173,46 @@ export class SqliteStore implements Store {
     return (await answered) as ReturnType<LocalStore[K]>
   }
 
+  /** See `LocalStore.bulk`. */
+  bulk(on: boolean): Promise<void> {
+    return this.#call('bulk', [on])
+  }
+
+  /**
+   * Starts a record. Writes go on while the one before is stored, and the whole is hashed
+   * here meanwhile; an error of one is told by the next call.
+   */
   async createRecord(): Promise<RecordWriter> {
-    const handle = await this.#call('beginImport', [])
+    const handle = await this.#call('beginImport', [false])
+    const hash = createHash('sha256')
+    const sent: Promise<void>[] = []
+    const send = async (piece: Uint8Array): Promise<void> => {
+      if (sent.length >= WRITES_AHEAD) await sent.shift()
+      // A copy, since the caller goes on using its buffer; then it is handed over.
+      const room = this.#rooms.pop() ?? new ArrayBuffer(limits.chunkBytes)
+      const part = new Uint8Array(room, 0, piece.length)
+      part.set(piece)
+      const stored = this.#call('writeImport', [handle, part], [room]).then((back: unknown) => {
+        this.#rooms.push((back as Uint8Array<ArrayBuffer>).buffer)
+      })
+      // It is awaited later; until then a failure must not count as unhandled.
+      stored.catch(() => undefined)
+      sent.push(stored)
+      hash.update(piece)
+    }
     return {
       write: async (bytes) => {
-        for (let at = 0; at < bytes.length; at += limits.chunkBytes) {
-          // A copy, since the caller goes on using its buffer; then it is handed over.
-          const part = new Uint8Array(bytes.subarray(at, at + limits.chunkBytes))
-          await this.#call('writeImport', [handle, part], [part.buffer])
-        }
+        for (let at = 0; at < bytes.length; at += limits.chunkBytes)
+          await send(bytes.subarray(at, at + limits.chunkBytes))
       },
-      finish: () => this.#call('finishImport', [handle]),
-      abort: () => this.#call('abortImport', [handle]),
+      finish: async () => {
+        await Promise.all(sent)
+        return this.#call('finishImport', [handle, hash.digest('hex')])
+      },
+      abort: async () => {
+        await Promise.allSettled(sent)
+        await this.#call('abortImport', [handle])
+      },
     }
   }
 

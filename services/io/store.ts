@@ -115,10 +115,20 @@ export class LocalStore {
     })
   }
 
-  /** Starts a record whose hash is not yet known. @returns its handle for the calls below */
-  beginImport(): number {
+  /**
+   * For a long import: pages are written once instead of by way of the log, in larger
+   * transactions. Only while no one else has the models open; otherwise without effect. A
+   * killed process leaves a store that is as sound; the next opening brings the log back.
+   */
+  bulk(on: boolean): void {
     this.#writable()
-    return this.#records.beginImport()
+    this.#records.setBulk(on)
+  }
+
+  /** Starts a record whose hash is not yet known. @returns its handle for the calls below */
+  beginImport(hashed = true): number {
+    this.#writable()
+    return this.#records.beginImport(hashed)
   }
 
   /** Appends bytes; each full chunk is stored at once. */
@@ -127,8 +137,8 @@ export class LocalStore {
   }
 
   /** Seals an import under its hash; the same record twice is kept once. */
-  finishImport(handle: number): { sha256: string; bytes: number } {
-    return this.#records.finishImport(handle)
+  finishImport(handle: number, sha256?: string): { sha256: string; bytes: number } {
+    return this.#records.finishImport(handle, sha256)
   }
 
   /** Drops an import; without effect on one that is finished. */

@@ -55,6 +55,13 @@ export const availableMemory = (configured?: number): number => {
 /** Resident memory of this process in bytes. */
 export const residentMemory = (): number => process.memoryUsage.rss()
 
+/** The processor's temperature in °C, to a tenth; undefined where the machine tells none. */
+export const temperature = (zone = '/sys/class/thermal/thermal_zone0/temp'): number | undefined => {
+  const text = read(zone)
+  const n = text === undefined || text === '' ? Number.NaN : Number(text)
+  return Number.isFinite(n) ? Math.round(n / 100) / 10 : undefined
+}
+
 export const processor = (): { name: string; cores: number } => ({
   name: cpus()[0]?.model?.trim() || process.arch,
   cores: availableParallelism(),

@@ -7,18 +7,12 @@ import {
   Coordinator,
   type CoordinatorEffect,
   type CoordinatorEvent,
+  type LoadModel,
 } from '../control/coordinator.ts'
 import type { Plan } from '../control/plan.ts'
 import { MdiError } from '../errors.ts'
-import { type Asker, Bridge } from '../gateway/bridge.ts'
-import {
-  type AnswerListener,
-  type GenerationModel,
-  Generations,
-  type StreamForm,
-  type TextRequest,
-} from '../gateway/generation.ts'
-import { Owner } from '../gateway/owner.ts'
+import { type Asker, Bridge, type Doings } from '../gateway/bridge.ts'
+import type { StreamForm } from '../gateway/generation.ts'
 import { realClock, realRandom } from '../io/clock.ts'
 import type { LoadedConfig } from '../io/config.ts'
 import { MqttBus } from '../io/mqtt.ts'
@@ -28,7 +22,7 @@ import { ownAddresses } from '../io/system.ts'
 import { TcpLinks } from '../io/tcp.ts'
 import { manifestReference } from '../model/manifest.ts'
 import { version } from '../version.ts'
-import type { BridgeHealth } from '../wire/control.ts'
+import type { BridgeHealth, Command } from '../wire/control.ts'
 import { PROTOCOL } from '../wire/frame.ts'
 import type { Open } from '../wire/requests.ts'
 import {
@@ -40,8 +34,11 @@ import {
   writeMessage,
 } from '../wire/topics.ts'
 import type { VerbData, VerbRequest } from '../wire/verbs.ts'
+import { Desk } from './desk.ts'
+import { Gateway } from './gateway.ts'
+import { LiveSettings } from './livesettings.ts'
 import { contextFor, type Entry, findModel, openStore, textSide } from './local.ts'
-import { changes, log } from './log.ts'
+import { changes, log, setLogLevel } from './log.ts'
 
 const PLAN = 'plan'
 const REQUESTS = 'requests'
@@ -52,15 +49,19 @@ type KeptRequest = { open: Open; form: StreamForm; asker: Asker; stream: boolean
 
 export type CoordinatorService = { stop(): Promise<void> }
 
-/** Starts a coordinator. Errors: `store`; a broker that is away is waited for. */
+/**
+ * Starts a coordinator. Errors: `store`; a broker that is away is waited for.
+ * @param withGateway answers the house in this process, too
+ */
 export const startCoordinator = async (
   entry: Entry,
   config: LoadedConfig,
   brokerUrl: string,
+  withGateway = false,
 ): Promise<CoordinatorService> => {
   const store = await openStore(entry, config.data)
   try {
-    return await new CoordinatorProcess(entry, config, store).start(brokerUrl)
+    return await new CoordinatorProcess(entry, config, store).start(brokerUrl, withGateway)
   } catch (error) {
     await store.close()
     throw error
@@ -68,30 +69,30 @@ export const startCoordinator = async (
 }
 
 class CoordinatorProcess {
-  readonly #entry: Entry
   readonly #config: LoadedConfig
   readonly #store: SqliteStore
   readonly #id: string
   readonly #links: TcpLinks
-  readonly #owner: Owner
-  readonly #generations: Generations
+  readonly #desk: Desk
+  /** Who asked for requests that are on their way into the ring. */
+  readonly #asked = new Map<string, { asker: Asker; stream: boolean }>()
   readonly #kept = new Map<string, KeptRequest>()
+  readonly #live: LiveSettings
   readonly #replies = new Map<string, (outcome: unknown) => void>()
   readonly #startedAt = realClock.now()
   #coordinator!: Coordinator
   #bus!: MqttBus
   #bridge!: Bridge
-  #text: Promise<{ model: GenerationModel; close(): Promise<void> }> | undefined
+  #gateway: Gateway | undefined
   #stopHealth: () => void = () => {}
-  #tokens = 0
   #rate = 0
   #healthTold = ''
 
   constructor(entry: Entry, config: LoadedConfig, store: SqliteStore) {
-    this.#entry = entry
     this.#config = config
     this.#store = store
     this.#id = `coordinator-${config.node}`.slice(0, 63)
+    this.#live = new LiveSettings(config, store)
     const weights = new WeightServer(store)
     this.#links = new TcpLinks({
       node: this.#id,
@@ -100,19 +101,30 @@ class CoordinatorProcess {
       onWeights: (connection) => weights.serve(connection),
       onTrouble: changes(log),
     })
-    this.#owner = new Owner(this.#links, realClock)
-    this.#generations = new Generations(this.#owner, realClock)
+    this.#desk = new Desk({
+      links: this.#links,
+      openText: async ({ model }) => {
+        const manifest = await findModel(store, model)
+        return textSide(entry, manifest, this.#coordinator.plan.context)
+      },
+      notReady: () => {
+        const { ring, reason = '' } = this.#coordinator.health
+        return ring === 'ready' ? undefined : reason
+      },
+      onOpened: (open, form) => this.#opened(open, form),
+      onEnded: (id) => this.#ended(id),
+    })
     this.#links.onHello((hello) =>
       hello.purpose === 'weights'
         ? undefined
         : { code: 'purpose', reason: 'A coordinator is no stage of a ring.' },
     )
-    this.#links.onEvent((event) => this.#owner.handle(event))
   }
 
-  async start(brokerUrl: string): Promise<CoordinatorService> {
+  async start(brokerUrl: string, withGateway: boolean): Promise<CoordinatorService> {
     const { config } = { config: this.#config }
     const port = await this.#links.start(config.ports.data, config.ports.host)
+    await this.#live.load()
     this.#coordinator = new Coordinator({
       version,
       protocol: PROTOCOL,
@@ -129,19 +141,22 @@ class CoordinatorProcess {
       onTrouble: changes(log),
     })
     this.#bridge = new Bridge(this.#bus, realClock, realRandom, {
-      generate: (request, model, listener, asked) =>
-        void this.#generate(request, model, listener, asked),
-      cancel: (id) => this.#cancel(id),
-      load: (request) => this.#load(request),
-      unload: () => this.#unload(),
-      status: () => this.#status(),
-      models: () => this.#models(),
-      running: (id) => this.#generations.has(id) || this.#kept.has(id),
+      generate: (request, listener, asked) => {
+        this.#asked.set(request.text.id, asked)
+        this.#desk.submit(request, listener)
+      },
+      running: (id) => this.#desk.core.has(id),
+      do: this.#doings(),
     })
     this.#feed({ kind: 'start', kept: await this.#keptPlan() })
     await this.#resume()
     this.#subscribe(stateTopic)
     this.#bridge.start()
+    if (withGateway) {
+      const { desk, bus } = { desk: this.#desk, bus: this.#bus }
+      this.#gateway = new Gateway({ config: () => this.#live.now, desk, bus })
+      await this.#gateway.start()
+    }
     this.#bus.start()
     this.#health()
     log(`Coordinator of cluster ${config.cluster}: data port ${port}, broker ${brokerUrl}.`)
@@ -219,74 +234,30 @@ class CoordinatorProcess {
 
   /** The plan has changed: speak to its starter, with its model's tokenizer. */
   #follow(plan: Plan): void {
-    this.#owner.setStarter(plan.stages[0]?.peer)
-    const before = this.#text
-    void before?.then((t) => t.close())
-    this.#text = plan.model ? this.#openText(plan.model.name, plan.context) : undefined
-    // Whoever asks next is told what is wrong.
-    this.#text?.catch(() => {})
+    const starter = plan.stages[0]?.peer
+    this.#desk.setRing(
+      plan.model && starter
+        ? {
+            model: plan.model.name,
+            starter,
+            stages: plan.stages.length,
+            key: `${plan.model.manifest} ${plan.context}`,
+          }
+        : undefined,
+    )
     if (this.#bus) this.#tellInfo()
   }
 
-  async #openText(
-    name: string,
-    context: number,
-  ): Promise<{ model: GenerationModel; close(): Promise<void> }> {
-    const manifest = await findModel(this.#store, name)
-    return textSide(this.#entry, manifest, context)
+  #opened(open: Open, form: StreamForm): void {
+    const asked = this.#asked.get(open.id)
+    if (!asked) return
+    this.#kept.set(open.id, { open, form, ...asked })
+    this.#keepRequests()
   }
 
-  async #generate(
-    request: TextRequest,
-    name: string | undefined,
-    listener: AnswerListener,
-    asked: { asker: Asker; stream: boolean },
-  ): Promise<void> {
-    try {
-      const text = await this.#text
-      const loaded = this.#coordinator.plan.model?.name
-      if (!text || loaded === undefined)
-        throw new MdiError('not-ready', 'No model is loaded; load one with `mdi load MODEL`.')
-      if (name !== undefined && name !== loaded)
-        throw new MdiError('not-found', `The model ${name} is not loaded; ${loaded} is.`)
-      const health = this.#coordinator.health
-      if (health.ring !== 'ready')
-        throw new MdiError('not-ready', `The ring is not ready. ${health.reason ?? ''}`.trim())
-      const open = await this.#generations.submit(
-        text.model,
-        request,
-        this.#counted(request.id, listener),
-      )
-      if (!open || !this.#generations.has(open.id)) return
-      const form = { stops: [...request.stop], continues: 'prompt' in request.input }
-      this.#kept.set(open.id, { open, form, ...asked })
-      this.#keepRequests()
-    } catch (error) {
-      if (!(error instanceof MdiError)) throw error
-      listener.error(error)
-    }
-  }
-
-  /** Counts tokens for the health report, and forgets the request when it ends. */
-  #counted(id: string, listener: AnswerListener): AnswerListener {
-    const forget = () => {
-      if (this.#kept.delete(id)) this.#keepRequests()
-    }
-    return {
-      text: (text) => listener.text(text),
-      token: (token) => {
-        this.#tokens += 1
-        listener.token?.(token)
-      },
-      end: (answer) => {
-        listener.end(answer)
-        forget()
-      },
-      error: (error) => {
-        listener.error(error)
-        forget()
-      },
-    }
+  #ended(id: string): void {
+    this.#asked.delete(id)
+    if (this.#kept.delete(id)) this.#keepRequests()
   }
 
   #keepRequests(): void {
@@ -298,31 +269,75 @@ class CoordinatorProcess {
     const text = await this.#store.getConfig(REQUESTS)
     const kept = text === undefined ? [] : (JSON.parse(text) as KeptRequest[])
     if (kept.length === 0) return
-    const side = await this.#text?.catch(() => undefined)
+    const side = await this.#desk.text()
     if (!side) return
     for (const request of kept) {
       const { open, form, asker, stream } = request
       this.#kept.set(open.id, request)
-      const listener = this.#counted(open.id, this.#bridge.listener(asker, open.id, stream))
-      this.#generations.resume(side.model, open, form, listener, (ring) =>
-        this.#owner.attach(open, ring, 0),
-      )
+      this.#desk.resume(side, open, form, this.#bridge.listener(asker, open.id, stream))
     }
   }
 
-  #cancel(id: string): boolean {
-    if (!this.#generations.has(id)) return false
-    this.#generations.cancel(id)
-    return true
+  #doings(): Doings {
+    return {
+      cancel: ({ id }) => {
+        if (this.#desk.cancel(id)) return { id }
+        throw new MdiError('not-found', `No request ${id} is running.`)
+      },
+      load: (request) => this.#load(request),
+      plan: async (request) => this.#coordinator.preview(request, await this.#modelOf(request)),
+      unload: () => this.#unload(),
+      status: () => this.#status(),
+      models: () => this.#models(),
+      'node/rename': ({ id, name }) => {
+        this.#command(id, { action: 'rename', name })
+        return { id, name }
+      },
+      'node/remove': ({ id }) => this.#remove(id),
+      'node/identify': ({ id }) => this.#command(id, { action: 'identify' }),
+      'node/restart': ({ id }) => this.#command(id, { action: 'restart' }),
+      'config/get': () => this.#live.get(),
+      'config/set': async ({ config }) => {
+        const data = await this.#live.set(config)
+        this.#tellInfo()
+        return data
+      },
+      log: ({ level, id }) => {
+        if (id === undefined) setLogLevel(level)
+        else this.#command(id, { action: 'log', level })
+        return { level }
+      },
+    }
   }
 
-  async #load(request: VerbRequest<'load'>): Promise<VerbData<'load'>> {
+  /** Tells a node what to do once. @throws MdiError `not-found` where it is not online */
+  #command(id: string, command: Command): { id: string } {
+    this.#coordinator.online(id)
+    const topic = buildTopic('command', { node: id })
+    this.#bus.publish(topic, writeMessage('command', command), optionsOf('command'))
+    return { id }
+  }
+
+  /** Forgets a node, here and at the broker. */
+  #remove(id: string): { id: string } {
+    this.#coordinator.checkRemovable(id)
+    for (const name of ['state', 'desired'] as const)
+      this.#bus.publish(buildTopic(name, { node: id }), '', optionsOf(name))
+    this.#feed({ kind: 'remove', id })
+    return { id }
+  }
+
+  async #modelOf(request: VerbRequest<'load'>): Promise<LoadModel> {
     const manifest = await findModel(this.#store, request.model)
-    const model = {
+    return {
       manifest,
       reference: manifestReference(manifest),
       context: contextFor(manifest, request.context),
     }
+  }
+
+  async #load(request: VerbRequest<'load'>): Promise<VerbData<'load'>> {
+    const model = await this.#modelOf(request)
     return this.#ask((reply) => this.#feed({ kind: 'load', reply, request, model }))
   }
 
@@ -362,8 +377,7 @@ class CoordinatorProcess {
   #healthNow(): BridgeHealth {
     return {
       ...this.#coordinator.health,
-      running: this.#generations.running.length,
-      queued: 0,
+      ...this.#desk.core.load,
       tokensPerSecond: this.#rate,
       uptimeSeconds: Math.round((realClock.now() - this.#startedAt) / 1000),
     }
@@ -381,14 +395,17 @@ class CoordinatorProcess {
   }
 
   #tellInfo(): void {
-    const payload = writeMessage('bridgeInfo', this.#coordinator.info)
+    const payload = writeMessage('bridgeInfo', {
+      ...this.#coordinator.info,
+      ...this.#live.get(),
+    })
     this.#bus.publish(buildTopic('bridgeInfo', {}), payload, optionsOf('bridgeInfo'))
   }
 
   #health(): void {
     this.#stopHealth = realClock.after(HEALTH_MS, () => {
-      this.#rate = (this.#tokens * 1000) / HEALTH_MS
-      this.#tokens = 0
+      this.#rate = (this.#desk.tokens * 1000) / HEALTH_MS
+      this.#desk.tokens = 0
       this.#tellHealth(true)
       this.#health()
     })
@@ -396,14 +413,12 @@ class CoordinatorProcess {
 
   async #stop(stateTopic: string): Promise<void> {
     this.#stopHealth()
+    await this.#gateway?.stop()
     const offline = writeMessage('bridgeState', { state: 'offline' })
     this.#bus.publish(stateTopic, offline, optionsOf('bridgeState'))
     await this.#bus.close()
     await this.#links.close()
-    await this.#text?.then(
-      (t) => t.close(),
-      () => {},
-    )
+    await this.#desk.close()
     await this.#store.close()
   }
 }

@@ -28,6 +28,22 @@ export const openStore = async (entry: Entry, folder: string): Promise<SqliteSto
   return store
 }
 
+/** The store for looking only, beside a service that has it; undefined where there is none. */
+export const peekStore = async (entry: Entry, folder: string): Promise<SqliteStore | undefined> => {
+  const store = new SqliteStore(entry, { folder, readOnly: true })
+  try {
+    await store.start()
+    return store
+  } catch (error) {
+    if (!(error instanceof MdiError) || error.code !== 'store') {
+      if (error instanceof MdiError && error.code === 'not-found') return undefined
+      throw error
+    }
+    // What a killed import left is put in order by opening the store for good.
+    return openStore(entry, folder)
+  }
+}
+
 /** The model of a name, or the only one there is. @throws MdiError `not-found` */
 export const findModel = async (store: Store, name: string | undefined): Promise<Manifest> => {
   if (name !== undefined) {
@@ -38,7 +54,10 @@ export const findModel = async (store: Store, name: string | undefined): Promise
   if (name === undefined && all.length === 1) return all[0] as Manifest
   const list = all.map((m) => m.name).join(', ')
   if (all.length === 0)
-    throw new MdiError('not-found', 'There is no model yet; import one with `mdi import FILE`.')
+    throw new MdiError(
+      'not-found',
+      'There is no model yet; get one with `mdi pull NAME` or `mdi import FILE`.',
+    )
   throw new MdiError(
     'not-found',
     name === undefined

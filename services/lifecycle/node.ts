@@ -5,11 +5,19 @@ import { Agent, type AgentEffect, type AgentEvent, type Identity } from '../cont
 import { MdiError } from '../errors.ts'
 import { realClock, realRandom } from '../io/clock.ts'
 import type { LoadedConfig } from '../io/config.ts'
+import { blink } from '../io/leds.ts'
 import { MqttBus } from '../io/mqtt.ts'
 import { WorkerEngine } from '../io/ort/client.ts'
 import { WeightServer } from '../io/serve.ts'
 import type { SqliteStore } from '../io/sqlite.ts'
-import { availableMemory, hostKey, ownAddresses, processor } from '../io/system.ts'
+import {
+  availableMemory,
+  hostKey,
+  ownAddresses,
+  processor,
+  residentMemory,
+  temperature,
+} from '../io/system.ts'
 import { TcpLinks } from '../io/tcp.ts'
 import { fetchManifest, fetchRecords } from '../io/transfer.ts'
 import { manifestReference } from '../model/manifest.ts'
@@ -17,15 +25,17 @@ import type { Manifest } from '../model/spec.ts'
 import type { OnProgress } from '../ports.ts'
 import { RingNode, sequencesFor } from '../ring/node.ts'
 import { version } from '../version.ts'
-import { type Assignment, type Desired, desiredSchema } from '../wire/control.ts'
+import { type Assignment, type Command, type Desired, desiredSchema } from '../wire/control.ts'
 import { PROTOCOL } from '../wire/frame.ts'
 import { buildTopic, optionsOf, readMessage, writeMessage } from '../wire/topics.ts'
 import { CHUNK_ROWS, checkFits, type Entry, openStore, sequenceBytes } from './local.ts'
-import { changes, log } from './log.ts'
+import { changes, log, setLogLevel } from './log.ts'
 
 const KEPT = 'desired'
 const PORT = 'port'
+const NAME = 'name'
 const TICK_MS = 1_000
+const VITALS_MS = 10_000
 
 /** A running node. */
 export type NodeService = {
@@ -66,11 +76,17 @@ class Node {
   #models: { manifest: string; layers: { layer: number; sha256: string }[] }[] = []
   #loadedBytes = 0
   #gaveUp = false
+  /** What people call it; kept over restarts. */
+  #name: string
+  /** Rows computed since the vitals were told. */
+  #rows = 0
+  #stopVitals: () => void = () => {}
   #stopTick: () => void = () => {}
   #finish: (error?: Error) => void = () => {}
 
   constructor(entry: Entry, config: LoadedConfig, store: SqliteStore) {
     this.#config = config
+    this.#name = config.node
     this.#store = store
     const threads = config.engine.threads ?? processor().cores
     this.#engine = new WorkerEngine(entry, {
@@ -88,7 +104,12 @@ class Node {
     })
     this.#ring = new RingNode({
       id: config.node,
-      engine: this.#engine,
+      engine: {
+        run: (job) => {
+          this.#rows += job.segments.reduce((sum, segment) => sum + segment.rows, 0)
+          return this.#engine.run(job)
+        },
+      },
       links: this.#links,
       clock: realClock,
       random: realRandom,
@@ -106,6 +127,7 @@ class Node {
       this.#remember(model)
       if (model.name === kept?.assignment?.model.name) this.#manifest = model
     }
+    this.#name = (await this.#store.getConfig(NAME)) ?? this.#name
     const identity = await this.#identity(port, speed)
     this.#agent = new Agent(identity)
     const stateTopic = buildTopic('state', { node: config.node })
@@ -125,6 +147,7 @@ class Node {
     this.#subscribe(stateTopic)
     this.#bus.start()
     this.#tick()
+    this.#vitals()
     log(`Node ${config.node} of cluster ${config.cluster}: data port ${port}, broker ${brokerUrl}.`)
     return { port, done, stop: () => this.#stop(stateTopic) }
   }
@@ -153,7 +176,7 @@ class Node {
     const { name, cores } = processor()
     return {
       id: node,
-      name: node,
+      name: this.#name,
       cluster,
       version,
       protocol: PROTOCOL,
@@ -238,10 +261,65 @@ class Node {
         () => this.#feed({ kind: 'bus' }),
       ),
     )
+    this.#bus.subscribe(buildTopic('command', { node: this.#config.node }), (message) =>
+      guarded(() => {
+        // One that is retained would be carried out again at every start.
+        if (message.retained) return
+        this.#command(readMessage('command', message.topic, message.payload))
+      }),
+    )
     const told = changes(log)
     this.#bus.onConnection((connection) => {
       told(connection.up ? 'Connected to the broker.' : connection.reason)
       if (connection.up) this.#feed({ kind: 'bus' })
+    })
+  }
+
+  #command(command: Command): void {
+    switch (command.action) {
+      case 'identify':
+        log(`This is node ${this.#config.node} ("${this.#name}").`, 'error')
+        blink(realClock)
+        return
+      case 'restart':
+        log('A restart was asked for.')
+        this.#finish()
+        return
+      case 'log':
+        setLogLevel(command.level)
+        return
+      case 'rename':
+        void this.#rename(command.name)
+    }
+  }
+
+  async #rename(name: string): Promise<void> {
+    await this.#store.setConfig(NAME, name)
+    this.#name = name
+    const {
+      state: _,
+      epoch: __,
+      assignment: ___,
+      links: ____,
+      ring: _____,
+      ...identity
+    } = this.#agent.state
+    this.#feed({ kind: 'identity', identity: { ...identity, name } })
+  }
+
+  /** Tells what changes all the time. */
+  #vitals(): void {
+    this.#stopVitals = realClock.after(VITALS_MS, () => {
+      const degrees = temperature()
+      const vitals = {
+        memoryBytes: residentMemory(),
+        tokensPerSecond: (this.#rows * 1000) / VITALS_MS,
+        ...(degrees !== undefined && { temperature: degrees }),
+      }
+      this.#rows = 0
+      const topic = buildTopic('vitals', { node: this.#config.node })
+      this.#bus.publish(topic, writeMessage('vitals', vitals), optionsOf('vitals'))
+      this.#vitals()
     })
   }
 
@@ -384,6 +462,7 @@ class Node {
 
   async #stop(stateTopic: string): Promise<void> {
     this.#stopTick()
+    this.#stopVitals()
     this.#fetching?.abort()
     this.#ring.stop(`node ${this.#config.node} was stopped`)
     const offline = writeMessage('state', { state: 'offline' })

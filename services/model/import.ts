@@ -6,10 +6,10 @@ import { familyOfConfig, specFromConfig } from './config.ts'
 import { missing } from './family.ts'
 import { type Folder, readJson, readShards } from './folder.ts'
 import { textSpecFromFolder } from './foldertext.ts'
-import { type GgufFile, type GgufMetadata, readGguf } from './gguf.ts'
+import { type GgufFile, type GgufMetadata, type GgufTensor, readGguf } from './gguf.ts'
 import { locateGguf, locateSafetensors } from './names.ts'
 import { typeBytes } from './quants.ts'
-import type { ByteSource } from './source.ts'
+import { type ByteSource, joined } from './source.ts'
 import type { TextSpec } from './spec.ts'
 import { tensorFinder } from './tensors.ts'
 import { type RecordStore, type WriteOptions, type WriteReport, writeModel } from './writer.ts'
@@ -17,6 +17,8 @@ import { type RecordStore, type WriteOptions, type WriteReport, writeModel } fro
 export type ImportOptions = WriteOptions & {
   /** The name by which a person will call the model; from the file's name if absent. */
   name?: string
+  /** The file's SHA-256, where it was computed; for the manifest. */
+  sha256?: string
   /** Reads tokenizer and chat template from a GGUF file's keys. */
   textSpec(metadata: GgufMetadata): TextSpec
 }
@@ -30,6 +32,7 @@ const SAMPLE = 1024
 export const modelName = (file: string): string =>
   file
     .replace(/\.(gguf|safetensors)$/i, '')
+    .replace(/-\d{5}-of-\d{5}$/, '')
     .replace(/[^A-Za-z0-9._-]+/g, '-')
     .replace(/^[-.]+/, '')
     .slice(0, 100) || 'model'
@@ -70,31 +73,69 @@ const idle = (name: string): boolean =>
 const indexOf = (source: ByteSource, gguf: GgufFile) =>
   new Map([...gguf.tensors].map(([name, tensor]) => [name, { ...tensor, source }]))
 
+type Parts = { source: ByteSource; gguf: GgufFile; sampled: Sampled[] }
+
+/** A model's files as one: keys of the first, tensors of all. */
+const readParts = async (sources: readonly ByteSource[]): Promise<Parts> => {
+  const ggufs = await Promise.all(sources.map(readGguf))
+  const [first] = ggufs
+  const source = joined(sources)
+  if (!first) throw new Error('a model has one file at least')
+  const tensors = new Map<string, GgufTensor>()
+  let start = 0
+  for (const [i, gguf] of ggufs.entries()) {
+    const part = sources[i] as ByteSource
+    const count = gguf.metadata.get('split.count') ?? 1
+    const number = gguf.metadata.get('split.no') ?? 0
+    if (count !== sources.length && !(count === 0 && sources.length === 1))
+      throw new MdiError(
+        'bad-file',
+        `${part.name} is one of ${count} files of a model; all of them must stand beside each other under their names.`,
+      )
+    if (number !== i)
+      throw new MdiError('bad-file', `${part.name} says that it is file ${Number(number) + 1}.`)
+    for (const [name, tensor] of gguf.tensors) {
+      if (tensors.has(name))
+        throw new MdiError(
+          'bad-file',
+          `${part.name}: the tensor ${JSON.stringify(name)} stands in two files.`,
+        )
+      tensors.set(name, { ...tensor, offset: tensor.offset + start })
+    }
+    start += part.size
+  }
+  const sampled = ggufs.map((gguf, i) => ({
+    source: sources[i] as ByteSource,
+    header: gguf.dataOffset,
+    tensors: gguf.tensors.values(),
+  }))
+  return { source, gguf: { ...first, tensors }, sampled }
+}
+
 /**
- * Imports a GGUF file into the store.
+ * Imports a GGUF file into the store, or a model that is split over several, in their order.
  * Errors: `bad-file`, `unsupported`, and those of the store; the store then holds no model
  * of this file, and an import of the same file goes on where this one stopped.
  */
 export const importGguf = async (
-  source: ByteSource,
+  files: ByteSource | readonly ByteSource[],
   store: RecordStore,
   options: ImportOptions,
 ): Promise<WriteReport> => {
-  const gguf = await readGguf(source)
+  const { source, gguf, sampled } = await readParts('read' in files ? [files] : files)
   const { spec, family } = await specFromGguf(source, gguf)
   const find = tensorFinder(source.name, indexOf(source, gguf), spec, family, {
     locate: locateGguf(spec, family),
     idle,
     lackOne: false,
   })
+  const { sha256 } = options
   const work = {
     name: options.name ?? modelName(source.name),
     spec,
     text: options.textSpec(gguf.metadata),
-    source: { file: source.name, bytes: source.size },
-    identity: await identityOf([
-      { source, header: gguf.dataOffset, tensors: gguf.tensors.values() },
-    ]),
+    source: { file: source.name, bytes: source.size, ...(sha256 && { sha256 }) },
+    identity: await identityOf(sampled),
     find,
   }
   return writeModel(work, store, options)

@@ -78,6 +78,8 @@ export type RandomOptions = {
   keys?: Readonly<Record<string, TypedValue>>
   /** `general.name`. */
   name?: string
+  /** Writes one of several files that the model is split over, counted from 0. */
+  part?: { number: number; of: number }
 }
 
 const CONTROL = ['<|endoftext|>', '<|im_start|>', '<|im_end|>'] as const
@@ -225,6 +227,21 @@ export const writeRandomModel = async (
     }
   const factors = family.fused ? 'rope_factors_short.weight' : 'rope_freqs.weight'
   if (shape.ropeFactors) tensors.set(factors, floatTensor(factors, shape.ropeFactors))
-  const metadata = new Map([...metadataOf(shape, name), ...Object.entries(keys)])
-  await writeGguf(sink, metadata, [...tensors.values()])
+  const { number: part, of } = options.part ?? { number: 0, of: 1 }
+  const u32 = (value: number): TypedValue => ({ type: 'u32', value })
+  const metadata = new Map([
+    // As llama.cpp splits files: only the first has the model's keys.
+    ...(part === 0 ? metadataOf(shape, name) : []),
+    ...(of > 1
+      ? ([
+          ['split.no', u32(part)],
+          ['split.count', u32(of)],
+        ] as const)
+      : []),
+    ...Object.entries(keys),
+  ])
+  const own = [...tensors.values()].filter(
+    (_, i, all) => Math.floor((i * of) / all.length) === part,
+  )
+  await writeGguf(sink, metadata, own)
 }

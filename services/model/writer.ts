@@ -120,6 +120,7 @@ class Writer {
   #journal: Journal = { records: [], loss: { error: 0, power: 0 } }
   #done = 0
   #total = 0
+  readonly #rooms = [new Uint8Array(limits.chunkBytes), new Uint8Array(limits.chunkBytes)]
 
   constructor(work: Work, store: RecordStore, options: WriteOptions) {
     this.#work = work
@@ -212,9 +213,12 @@ class Writer {
   async *#tensor(plan: Planned): AsyncGenerator<Uint8Array> {
     const total = this.#sourceBytes(plan)
     const size = step(plan.type)
+    // Two pieces are alive, the one that is written and the next; their memory is used again,
+    // since what is thrown away is collected late.
     const read = (at: number): Promise<Uint8Array> | undefined => {
       if (at >= total) return undefined
-      const bytes = plan.source.read(plan.offset + at, Math.min(size, total - at))
+      const room = this.#rooms[(at / size) % 2]
+      const bytes = plan.source.read(plan.offset + at, Math.min(size, total - at), room)
       // It is awaited below; until then a failure must not count as unhandled.
       bytes.catch(() => undefined)
       return bytes

@@ -23,7 +23,7 @@ const channels = (): Channel[] =>
     const { pattern: address, about } = topics[row]
     if (isPlainTopic(row)) return [{ key: row, row, address, about, schema: schemaOf(row) }]
     return (Object.keys(verbs) as Verb[]).map((verb) => ({
-      key: `${row}-${verb}`,
+      key: `${row}-${verb.replace('/', '-')}`,
       row,
       address: address.replace('{verb}', verb),
       about: `${about}: ${verb}, ${verbs[verb].about}`,
@@ -44,7 +44,8 @@ const parametersOf = (address: string): Json => {
   }
 }
 
-const ours = (who: Writer | 'anyone'): boolean => who === 'node' || who === 'coordinator'
+const ours = (who: Writer | 'anyone'): boolean =>
+  who === 'node' || who === 'coordinator' || who === 'gateway'
 
 const operationsOf = ({ key, row }: Channel): [string, Json][] => {
   const { writer, readers, qos, retain } = topics[row]

@@ -144,6 +144,43 @@ export const desiredSchema = z.object({
 })
 export type Desired = z.infer<typeof desiredSchema>
 
+export const logLevels = ['error', 'warning', 'info'] as const
+export type LogLevel = (typeof logLevels)[number]
+
+/** `mdi/command/<node>`: what a node is to do once. */
+export const commandSchema = z.discriminatedUnion('action', [
+  z.object({ action: z.literal('identify') }),
+  z.object({ action: z.literal('restart') }),
+  z.object({ action: z.literal('rename'), name: z.string().min(1).max(100) }),
+  z.object({ action: z.literal('log'), level: z.enum(logLevels) }),
+])
+export type Command = z.infer<typeof commandSchema>
+
+/** `mdi/vitals/<node>`: what changes all the time. */
+export const vitalsSchema = z.object({
+  /** Memory of the process. */
+  memoryBytes: countSchema,
+  /** Of the processor, in °C; absent where the machine does not tell. */
+  temperature: z.number().optional(),
+  /** Rows that its layers computed, each second: tokens, in decoding. */
+  tokensPerSecond: z.number().min(0),
+})
+export type Vitals = z.infer<typeof vitalsSchema>
+
+/** `mdi/board/<node>`, at the house's broker: a board as a home automation shows it. */
+export const boardSchema = z.object({
+  state: z.enum(['online', 'offline']),
+  name: z.string().max(100),
+  phase: z.string().max(20),
+  /** Layers that it holds, and which. */
+  layers: countSchema,
+  range: z.string().max(40),
+  memoryMB: countSchema.optional(),
+  temperature: z.number().optional(),
+  tokensPerSecond: z.number().min(0).optional(),
+})
+export type Board = z.infer<typeof boardSchema>
+
 /** `mdi/bridge/state`: whether a coordinator is there. */
 export const bridgeStateSchema = z.object({ state: z.enum(['online', 'offline']) })
 
@@ -157,6 +194,8 @@ export const bridgeInfoSchema = z.object({
   /** The model that is loaded, and its stages in order. */
   model: modelReferenceSchema.nullable(),
   stages: z.array(z.object({ node: nameSchema, first: layer, end: layer })).max(limits.modelLayers),
+  /** Positions that a sequence may reach. */
+  context: countSchema.optional(),
   config: z.record(z.string(), z.unknown()).optional(),
   configSchema: z.record(z.string(), z.unknown()).optional(),
 })

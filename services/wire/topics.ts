@@ -5,11 +5,14 @@ import type { z } from 'zod'
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import {
+  boardSchema,
   bridgeHealthSchema,
   bridgeInfoSchema,
   bridgeStateSchema,
+  commandSchema,
   desiredSchema,
   nodeStateSchema,
+  vitalsSchema,
 } from './control.ts'
 import { checkValue, readJson } from './json.ts'
 import type { Response, Verb, VerbData, VerbRequest } from './verbs.ts'
@@ -19,7 +22,7 @@ import { isVerb, responseSchema, streamSchema, verbs } from './verbs.ts'
 export const BASE = 'mdi'
 
 /** Who writes to a topic. */
-export type Writer = 'node' | 'coordinator' | 'client'
+export type Writer = 'node' | 'coordinator' | 'gateway' | 'client'
 
 type TopicRow = {
   /** `{parameter}` stands for one level. */
@@ -36,6 +39,9 @@ type TopicRow = {
 const schemas = {
   state: nodeStateSchema,
   desired: desiredSchema,
+  command: commandSchema,
+  vitals: vitalsSchema,
+  board: boardSchema,
   bridgeState: bridgeStateSchema,
   bridgeInfo: bridgeInfoSchema,
   bridgeHealth: bridgeHealthSchema,
@@ -59,6 +65,30 @@ export const topics = {
     qos: 1,
     retain: true,
     about: 'the part of the model that a node is to hold, and its neighbours',
+  },
+  command: {
+    pattern: `${BASE}/command/{node}`,
+    writer: 'coordinator',
+    readers: ['node'],
+    qos: 1,
+    retain: false,
+    about: 'what a node is to do once',
+  },
+  vitals: {
+    pattern: `${BASE}/vitals/{node}`,
+    writer: 'node',
+    readers: ['anyone'],
+    qos: 0,
+    retain: false,
+    about: 'a node’s temperature, memory and speed, now and then',
+  },
+  board: {
+    pattern: `${BASE}/board/{node}`,
+    writer: 'gateway',
+    readers: ['anyone'],
+    qos: 1,
+    retain: true,
+    about: 'at the house’s broker only: a board as a home automation shows it',
   },
   bridgeState: {
     pattern: `${BASE}/bridge/state`,
@@ -124,6 +154,9 @@ export type Parameters<T extends TopicName> = Record<
   string
 >
 
+/** Parameters that may have several levels; each stands at its pattern's end. */
+const deep: readonly string[] = ['verb']
+
 const levels = (pattern: string): string[] => pattern.split('/')
 const parameterOf = (level: string): string | undefined => /^\{(\w+)\}$/.exec(level)?.[1]
 
@@ -137,7 +170,8 @@ export const buildTopic = <T extends TopicName>(name: T, parameters: Parameters<
       const parameter = parameterOf(level)
       if (parameter === undefined) return level
       const value = (parameters as Record<string, string>)[parameter] ?? ''
-      if (!/^[A-Za-z0-9_.-]{1,63}$/.test(value))
+      const parts = deep.includes(parameter) ? levels(value) : [value]
+      if (parts.length > 4 || parts.some((part) => !/^[A-Za-z0-9_.-]{1,63}$/.test(part)))
         throw new MdiError('bad-value', `"${value.slice(0, 80)}" cannot stand in a topic.`)
       return value
     })
@@ -146,7 +180,11 @@ export const buildTopic = <T extends TopicName>(name: T, parameters: Parameters<
 /** The filter that matches every topic of a row. */
 export const filterOf = (name: TopicName): string =>
   levels(topics[name].pattern)
-    .map((level) => (parameterOf(level) === undefined ? level : '+'))
+    .map((level) => {
+      const parameter = parameterOf(level)
+      if (parameter === undefined) return level
+      return deep.includes(parameter) ? '#' : '+'
+    })
     .join('/')
 
 /** Which row a topic belongs to, and its parameters; undefined: none of ours. */
@@ -156,11 +194,13 @@ export const matchTopic = (
   const given = levels(topic)
   for (const name of Object.keys(topics) as TopicName[]) {
     const pattern = levels(topics[name].pattern)
-    if (pattern.length !== given.length) continue
+    const isDeep = deep.includes(parameterOf(pattern.at(-1) ?? '') ?? '')
+    if (isDeep ? given.length < pattern.length : given.length !== pattern.length) continue
     const parameters: Record<string, string> = {}
     const fits = pattern.every((level, i) => {
       const parameter = parameterOf(level)
-      const value = given[i] as string
+      const last = isDeep && i === pattern.length - 1
+      const value = last ? given.slice(i).join('/') : (given[i] as string)
       if (parameter === undefined) return level === value
       parameters[parameter] = value
       return value !== ''

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import { limits } from '../limits.ts'
-import { bridgeHealthSchema, bridgeInfoSchema, onlineSchema } from './control.ts'
+import { bridgeHealthSchema, bridgeInfoSchema, logLevels, onlineSchema } from './control.ts'
 import { endReasons, requestIdSchema } from './requests.ts'
 import { countSchema, nameSchema, samplingSchema, sentenceSchema } from './values.ts'
 
@@ -28,6 +28,8 @@ const generation = request.extend({
    * where it can stand in a topic, or else one that the coordinator makes.
    */
   id: requestIdSchema.optional(),
+  /** Whose it is: requests of one client wait for each other, not for those of others. */
+  client: z.string().min(1).max(100).optional(),
   /** Absent: the model that is loaded. */
   model: z.string().min(1).max(255).optional(),
   sampling: samplingSchema.partial().optional(),
@@ -36,6 +38,21 @@ const generation = request.extend({
   /** Whether text is published on `mdi/bridge/stream/<id>` as it comes; default true. */
   stream: z.boolean().optional(),
 })
+
+/** What `load` and `plan` ask for. */
+const spread = request.extend({
+  model: z.string().min(1).max(255),
+  /** Nodes in the ring's order; absent: all that are online, best order. */
+  nodes: z.array(nameSchema).min(1).max(limits.modelLayers).optional(),
+  /** Layers of each of `nodes`, given by hand. */
+  layers: z.array(countSchema.max(limits.modelLayers)).min(1).optional(),
+  arithmetic: z.enum(['exact', 'fast']).optional(),
+  wire: z.enum(['fp32', 'fp16']).optional(),
+  context: z.int().min(1).max(limits.modelContext).optional(),
+})
+
+/** A node by its id. */
+const ofNode = request.extend({ id: nameSchema })
 
 const generated = z.object({
   id: requestIdSchema,
@@ -46,6 +63,11 @@ const generated = z.object({
   tokens: countSchema,
   firstTokenMs: z.number().min(0).optional(),
   tokensPerSecond: z.number().min(0).optional(),
+})
+
+const configData = z.object({
+  config: z.record(z.string(), z.unknown()),
+  configSchema: z.record(z.string(), z.unknown()),
 })
 
 /** Every verb: what is asked, and the `data` of its answer. */
@@ -72,17 +94,26 @@ export const verbs = {
   },
   load: {
     about: 'spreads a model over the nodes',
-    request: request.extend({
-      model: z.string().min(1).max(255),
-      /** Nodes in the ring's order; absent: all that are online, best order. */
-      nodes: z.array(nameSchema).min(1).max(limits.modelLayers).optional(),
-      /** Layers of each of `nodes`, given by hand. */
-      layers: z.array(countSchema.max(limits.modelLayers)).min(1).optional(),
-      arithmetic: z.enum(['exact', 'fast']).optional(),
-      wire: z.enum(['fp32', 'fp16']).optional(),
-      context: z.int().min(1).max(limits.modelContext).optional(),
-    }),
+    request: spread,
     data: z.object({ model: z.string(), stages: bridgeInfoSchema.shape.stages }),
+  },
+  plan: {
+    about: 'how a model would be spread over the nodes, without doing it',
+    request: spread,
+    data: z.object({
+      model: z.string(),
+      context: countSchema,
+      stages: z.array(
+        z.object({
+          node: nameSchema,
+          first: countSchema,
+          end: countSchema,
+          /** Memory that it would take of what the node can give. */
+          bytes: countSchema,
+          memoryBytes: countSchema,
+        }),
+      ),
+    }),
   },
   unload: {
     about: 'drops the model from the nodes’ memory; their stores keep it',
@@ -115,6 +146,41 @@ export const verbs = {
         }),
       ),
     }),
+  },
+  'node/rename': {
+    about: 'gives a node the name by which people call it; its id stays',
+    request: ofNode.extend({ name: z.string().trim().min(1).max(100) }),
+    data: z.object({ id: nameSchema, name: z.string() }),
+  },
+  'node/remove': {
+    about: 'forgets a node that is gone',
+    request: ofNode,
+    data: z.object({ id: nameSchema }),
+  },
+  'node/identify': {
+    about: 'has a node show itself, by its light and in its log',
+    request: ofNode,
+    data: z.object({ id: nameSchema }),
+  },
+  'node/restart': {
+    about: 'has a node end; its service manager starts it again',
+    request: ofNode,
+    data: z.object({ id: nameSchema }),
+  },
+  'config/get': {
+    about: 'the coordinator’s settings and their JSON schema; passwords are left out',
+    request,
+    data: configData,
+  },
+  'config/set': {
+    about: 'changes settings that can be changed while it runs',
+    request: request.extend({ config: z.record(z.string().max(100), z.unknown()) }),
+    data: configData,
+  },
+  log: {
+    about: 'how much the coordinator tells in its log, or a node',
+    request: request.extend({ level: z.enum(logLevels), id: nameSchema.optional() }),
+    data: z.object({ level: z.enum(logLevels) }),
   },
 } as const
 
@@ -155,6 +221,8 @@ export const streamSchema = z.object({
   /** Characters (UTF-16 units) of the text before this piece. */
   at: countSchema,
   text: z.string(),
+  /** It waits: its place from 1, and how long it is likely to wait there. */
+  queue: z.object({ position: z.int().min(1), waitMs: countSchema }).optional(),
   /** The last message of this request. */
   last: z.boolean().optional(),
 })

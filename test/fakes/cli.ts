@@ -1,9 +1,19 @@
 /** The command line as a real process. */
-import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
+import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const main = fileURLToPath(new URL('../../services/main.ts', import.meta.url))
+const script = fileURLToPath(new URL('../../scripts/bundle.ts', import.meta.url))
+
+/** Bundles into a folder: the bundle starts in a quarter of the sources' time. */
+export const buildBundle = (folder: string): { entry: string; said: string } => {
+  const words = ['--disable-warning=ExperimentalWarning', script, '--out', folder]
+  const { status, stdout, stderr } = spawnSync(process.execPath, words, { encoding: 'utf8' })
+  if (status !== 0) throw new Error(`the build failed: ${stderr}`)
+  return { entry: join(folder, 'mdi.cjs'), said: stdout }
+}
 
 export type Ran = { code: number | null; signal: string | null; stdout: string; stderr: string }
 

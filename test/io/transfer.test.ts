@@ -217,7 +217,7 @@ test('a source that answers probes but no fetch is given up for another', async 
   const mute = await server(t, 'mute', () => {})
   const good = await server(t, 'good')
   const { store, options } = client(t)
-  await fetchRecords(store, wanted, { ...options(mute, good), fetchMs: 100 })
+  await fetchRecords(store, wanted, { ...options(mute, good), fetchMs: 2_000 })
   assertWhole(store)
 })
 

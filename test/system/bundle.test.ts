@@ -1,16 +1,14 @@
 /** The bundle, copied to an empty folder without `node_modules`, is all that is needed. */
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { version } from '../../services/version.ts'
-import { runMdi } from '../fakes/cli.ts'
+import { buildBundle, runMdi } from '../fakes/cli.ts'
 import { randomModel } from '../fakes/model.ts'
 
-const script = fileURLToPath(new URL('../../scripts/bundle.ts', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'mdi-bundle-'))
 const data = join(folder, 'data')
 const bundle = { data, entry: join(folder, 'out', 'mdi.cjs') }
@@ -18,10 +16,7 @@ after(() => rmSync(folder, { recursive: true }))
 
 before(() => {
   mkdirSync(data)
-  const words = ['--disable-warning=ExperimentalWarning', script, '--out', join(folder, 'out')]
-  const built = spawnSync(process.execPath, words, { encoding: 'utf8' })
-  assert.equal(built.status, 0, built.stderr)
-  assert.match(built.stdout, /MB {2}mdi\.cjs\n/)
+  assert.match(buildBundle(join(folder, 'out')).said, /MB {2}mdi\.cjs\n/)
 })
 
 test('it knows its version', async () => {
@@ -43,6 +38,15 @@ test('it imports a model and speaks, with its workers, as the sources do', async
   const sources = await runMdi({ data }, ...words)
   const lines = (text: string) => text.split('\n').sort()
   assert.deepEqual(lines(spoken.stdout), lines(sources.stdout))
+})
+
+test('what computes reports nothing to anyone: it leaves no files of its own', async () => {
+  const home = join(folder, 'home')
+  mkdirSync(home)
+  const quiet = { ...bundle, env: { HOME: home, TMPDIR: home } }
+  const ran = await runMdi(quiet, 'generate', '--raw', '--max-tokens', '4', 'tea')
+  assert.equal(ran.code, 0, ran.stderr)
+  assert.deepEqual(readdirSync(home), [])
 })
 
 test('without the setting of the C library it starts itself anew with it', async () => {

@@ -4,13 +4,13 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { finished, type Ran, runMdi, startMdi } from '../fakes/cli.ts'
+import { buildBundle, finished, type Ran, runMdi, startMdi } from '../fakes/cli.ts'
 import { randomModel } from '../fakes/model.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'mdi-cli-'))
 const data = join(folder, 'data')
 const at = (name: string): string => join(folder, name)
-const mdi = { data }
+const mdi = { data, entry: join(folder, 'mdi', 'mdi.cjs') }
 
 /** One sentence for the person, no stack, the exit status of its kind. */
 const refused = (ran: Ran, sentence: RegExp, code = 1): void => {
@@ -25,6 +25,7 @@ const refused = (ran: Ran, sentence: RegExp, code = 1): void => {
 
 before(async () => {
   mkdirSync(data)
+  buildBundle(join(folder, 'mdi'))
   writeFileSync(at('small.gguf'), await randomModel({ context: 128 }, { type: 'Q4_0' }))
   writeFileSync(at('other.gguf'), await randomModel({}, { type: 'Q4_1', seed: 2 }))
   const ran = await runMdi(mdi, 'import', at('small.gguf'))
@@ -49,7 +50,7 @@ test('help and version', async () => {
 test('usage that is wrong ends with 2 and one sentence', async () => {
   const wrong: [string[], RegExp][] = [
     [['imprt'], /unknown command 'imprt'/],
-    [['import'], /missing required argument 'file'/],
+    [['import'], /missing required argument 'path'/],
     [['generate', '--nonsense', 'x'], /unknown option '--nonsense'/],
     [['generate', '--max-tokens', 'many', 'x'], /whole number of at least 1/],
     [['generate', '--max-tokens', '0', 'x'], /whole number of at least 1/],
@@ -70,7 +71,7 @@ test('what is not there is named', async () => {
   refused(await runMdi(mdi, 'import', folder), /it is (not a file|a folder)/)
   refused(await runMdi(mdi, 'generate', '--model', 'no', 'x'), /no model no; there are: small/)
   refused(await runMdi(mdi, 'remove', 'no'), /There is no model no/)
-  const empty = { data: join(folder, 'empty') }
+  const empty = { ...mdi, data: join(folder, 'empty') }
   refused(await runMdi({ ...empty, cwd: folder }, 'generate', 'x'), /no model yet; import one/)
 })
 

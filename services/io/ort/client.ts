@@ -9,6 +9,7 @@ import type {
   OnProgress,
 } from '../../ports.ts'
 import { movable, RemoteWorker } from '../rpc.ts'
+import { quietRuntime } from './quiet.ts'
 
 export type EngineWorkerOptions = {
   /** Folder of the store whose records are read. */
@@ -23,6 +24,7 @@ export class WorkerEngine implements Engine {
 
   /** @param entry the main file, which runs `runEngineWorker` in mode `engine` */
   constructor(entry: string | URL, options: EngineWorkerOptions) {
+    quietRuntime()
     this.#worker = new RemoteWorker(entry, { mode: 'engine', ...options })
   }
 

@@ -1,5 +1,9 @@
 /** One ONNX Runtime session, with the options that all of ours share. */
 import ort from 'onnxruntime-node'
+import { quietRuntime } from './quiet.ts'
+
+// For an engine in the main thread, as in tests.
+quietRuntime()
 
 export type Feeds = Record<string, ort.Tensor>
 export type { InferenceSession, Tensor } from 'onnxruntime-node'

@@ -1,63 +1,18 @@
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import { wyomingCrowded, wyomingVisits } from '../../../services/api/wyoming/service.ts'
 import { MdiError } from '../../../services/errors.ts'
-import { Assistant, type Settings } from '../../../services/gateway/assistant.ts'
-import { Conversations } from '../../../services/gateway/conversations.ts'
-import { Listener } from '../../../services/io/listener.ts'
 import { limits } from '../../../services/limits.ts'
-import { FakeClock } from '../../fakes/clock.ts'
-import { answerOf, type Script, ScriptedCore } from '../../fakes/core.ts'
+import { answerOf } from '../../fakes/core.ts'
+import { voiceService } from '../../fakes/voice.ts'
 import { WyomingClient } from '../../fakes/wyoming.ts'
-
-type Options = { settings?: Partial<Settings>; model?: string; most?: number }
-
-const service = async (t: TestContext, script: Script, options: Options = {}) => {
-  const clock = new FakeClock()
-  const core = new ScriptedCore(script)
-  const audit: string[] = []
-  const assistant = new Assistant({
-    core,
-    clock,
-    conversations: new Conversations(clock),
-    wallClock: { now: () => new Date(2026, 10, 23, 9, 5) },
-    random: { uint32: () => Math.trunc(clock.now()) + core.requests.all.length },
-    settings: () => ({
-      intents: true,
-      allowUnlock: false,
-      prompt: undefined,
-      seconds: 20,
-      ...options.settings,
-    }),
-    audit: (line) => audit.push(line),
-  })
-  const listener = new Listener({
-    what: 'The voice service',
-    visit: wyomingVisits({
-      assistant,
-      clock,
-      about: () => ({ cluster: 'den', version: '1', model: options.model, languages: ['en'] }),
-    }),
-    crowded: wyomingCrowded,
-    most: options.most ?? 16,
-  })
-  const port = await listener.start(0, '127.0.0.1')
-  t.after(() => listener.close())
-  const call = async () => {
-    const client = await WyomingClient.call(port)
-    t.after(() => client.hangUp())
-    return client
-  }
-  return { clock, core, audit, listener, call, port }
-}
 
 const texts = (client: WyomingClient) =>
   client.events.all.map(({ type, data }) => [type, ...(data.text === undefined ? [] : [data.text])])
 
 test('describe is answered whatever the ring does', async (t) => {
   for (const model of [undefined, 'house']) {
-    const { call } = await service(t, () => undefined, model === undefined ? {} : { model })
+    const { call } = await voiceService(t, () => undefined, model === undefined ? {} : { model })
     const client = await call()
     client.write('{"type":"describe","version":"1.10.2"}\n')
     const { data } = await client.events.next(({ type }) => type === 'info')
@@ -72,7 +27,7 @@ test('describe is answered whatever the ring does', async (t) => {
 })
 
 test('speech is streamed and told whole; the history is kept by conversation', async (t) => {
-  const { call, core } = await service(t, (said) => `You said ${said}`)
+  const { call, core } = await voiceService(t, (said) => `You said ${said}`)
   const first = await call()
   first.say('hello there', { conversation: 'a' })
   await first.events.next(({ type }) => type === 'handled-stop')
@@ -100,7 +55,7 @@ test('speech is streamed and told whole; the history is kept by conversation', a
 
 test('whatever fails becomes a spoken not-handled, never an error', async (t) => {
   const busy = new MdiError('busy', 'All places are taken; try again in about 12 seconds.')
-  const { call } = await service(t, (said) => {
+  const { call } = await voiceService(t, (said) => {
     if (said === 'busy') return busy
     if (said === 'lost') return new MdiError('node-lost', 'Node pi3 was lost.')
     if (said === 'empty') return ''
@@ -126,7 +81,7 @@ test('whatever fails becomes a spoken not-handled, never an error', async (t) =>
 })
 
 test('time is up: what was said is told, or that it took too long', async (t) => {
-  const { call, core, clock } = await service(t, () => undefined)
+  const { call, core, clock } = await voiceService(t, () => undefined)
   const client = await call()
   client.say('one')
   const silent = await core.requests.next(() => true)
@@ -145,7 +100,9 @@ test('time is up: what was said is told, or that it took too long', async (t) =>
 })
 
 test('one who goes away frees its place; one who only sends no more is answered', async (t) => {
-  const { call, core, clock } = await service(t, () => undefined, { settings: { seconds: 1e6 } })
+  const { call, core, clock } = await voiceService(t, () => undefined, {
+    settings: { seconds: 1e6 },
+  })
   const gone = await call()
   gone.say('hello')
   const first = await core.requests.next(() => true)
@@ -171,7 +128,7 @@ test('one who goes away frees its place; one who only sends no more is answered'
 })
 
 test('garbage is answered by not-handled, and hung up on', async (t) => {
-  const { call, listener, clock } = await service(t, () => 'x')
+  const { call, listener, clock } = await voiceService(t, () => 'x')
   for (const bytes of [
     'GET / HTTP/1.1\r\n\r\n',
     '{"type":"transcript","data_length":9999999}\n',
@@ -206,7 +163,7 @@ test('garbage is answered by not-handled, and hung up on', async (t) => {
 })
 
 test('more callers than places: idle ones make room, busy ones stay', async (t) => {
-  const { call, core, port } = await service(t, () => undefined, { most: 3 })
+  const { call, core, port } = await voiceService(t, () => undefined, { most: 3 })
   const idle = await call()
   const busy = [await call(), await call()]
   for (const client of busy) client.say('wait')

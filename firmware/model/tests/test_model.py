@@ -1,0 +1,77 @@
+"""Tokenizer, network and the exported file."""
+
+from __future__ import annotations
+
+import json
+import unittest
+from pathlib import Path
+
+import torch
+
+from house import tok
+from house.model import Config, Model
+from house.muon import orthogonal
+from house.reference import Reference, load_gguf
+
+HERE = Path(__file__).parent.parent
+
+
+class File(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.ref = Reference(HERE / "house.gguf")
+        cls.golden = json.loads((HERE / "eval" / "golden.json").read_text())
+
+    def test_size(self) -> None:
+        self.assertLessEqual((HERE / "house.gguf").stat().st_size, 6_000_000)
+        self.assertGreaterEqual(self.ref.layers, 8)
+        self.assertLess(self.ref.kv, self.ref.heads)
+
+    def test_template_is_the_one_of_training(self) -> None:
+        messages = [{"role": "user", "content": "hello"}]
+        self.assertEqual(self.ref.render(messages), tok.render(messages, prompt=True))
+
+    def test_a_name_is_cut_alike_after_a_space_and_a_quote(self) -> None:
+        t = self.ref.tokenizer
+        for name in ("zorblax", "scirktweil", "qxvelt"):
+            self.assertEqual(t.encode(" " + name).tokens[1:], t.encode(name).tokens)
+
+    def test_round_trip(self) -> None:
+        text = '{"intent":"HassLightSet","slots":{"name":"Émile\'s lamp","brightness":45}}\nOK.'
+        self.assertEqual(self.ref.tokenizer.decode(self.ref.tokenizer.encode(text).ids), text)
+
+    def test_golden_answers_by_both_forward_passes(self) -> None:
+        model, tokenizer = load_gguf(HERE / "house.gguf")
+        self.assertEqual(self.golden["tokens"], sum(len(p["greedy"]) for p in self.golden["prompts"]))
+        for p in self.golden["prompts"]:
+            self.assertEqual(tokenizer.encode(p["text"]).ids, p["ids"])
+            with torch.no_grad():
+                best = model.logits(torch.tensor([p["ids"] + p["greedy"][:-1]]))[0, len(p["ids"]) - 1:].argmax(-1)
+            self.assertEqual(best.tolist(), p["greedy"])
+        p = self.golden["prompts"][0]
+        self.assertEqual(self.ref.greedy(p["ids"])[0], p["greedy"])
+
+
+class Network(unittest.TestCase):
+    def test_cache_gives_what_the_whole_text_gives(self) -> None:
+        torch.manual_seed(0)
+        model = Model(Config(vocab=64, hidden=64, layers=2, heads=2, kv_heads=1, ff=64, context=64))
+        for layer in model.layers:
+            torch.nn.init.normal_(layer.o, std=0.1)
+            torch.nn.init.normal_(layer.down, std=0.1)
+        ids = torch.randint(0, 64, (3, 9))
+        rows = model.greedy(ids, stop=-1, limit=5)
+        for i, row in enumerate(rows):
+            text = ids[i].tolist()
+            for token in row:
+                self.assertEqual(int(model.logits(torch.tensor([text]))[0, -1].argmax()), token)
+                text.append(token)
+
+    def test_orthogonal(self) -> None:
+        made = orthogonal(torch.randn(2, 32, 64))
+        values = torch.linalg.svdvals(made)
+        self.assertTrue(bool((values > 0.6).all() and (values < 1.3).all()))
+
+
+if __name__ == "__main__":
+    unittest.main()

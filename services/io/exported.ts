@@ -1,0 +1,180 @@
+/** Writes a model of the store into a folder, for carrying it elsewhere, and reads it back. */
+import { createHash } from 'node:crypto'
+import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { isDiskFull, MdiError } from '../errors.ts'
+import { limits } from '../limits.ts'
+import { checkRecord, EXPORT_FILE, readExport, writeExport } from '../model/exported.ts'
+import { readText } from '../model/folder.ts'
+import { readRecordHeader, recordHeaderLength } from '../model/record.ts'
+import type { ByteSource } from '../model/source.ts'
+import type { Manifest, RecordRef } from '../model/spec.ts'
+import type { OnProgress, Store } from '../ports.ts'
+import { requireRoom } from './disk.ts'
+import { openFolder } from './file.ts'
+import { cancelled } from './http.ts'
+
+const RECORDS = 'records'
+
+export type CarryOptions = { onProgress?: OnProgress | undefined; signal?: AbortSignal | undefined }
+
+/** Each record once, though two layers may share it. */
+const distinct = (records: readonly RecordRef[]): RecordRef[] => [
+  ...new Map(records.map((r) => [r.sha256, r])).values(),
+]
+
+const sum = (records: readonly RecordRef[]): number => records.reduce((n, r) => n + r.bytes, 0)
+
+const there = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  )
+
+/** Writes a file and has it on the disk, not in a cache: a stick is pulled out soon. */
+const writeSynced = async (
+  path: string,
+  fill: (handle: FileHandle) => Promise<void>,
+): Promise<void> => {
+  const handle = await open(path, 'w')
+  try {
+    await fill(handle)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/**
+ * Writes a model to `folder/NAME`, whole or not at all. @returns that path
+ * Errors: `not-found` (the store holds a part of it only), `bad-value` (it is there
+ * already), `disk-full`.
+ */
+export const exportModel = async (
+  store: Pick<Store, 'hasRecords' | 'getChunk'>,
+  manifest: Manifest,
+  folder: string,
+  { onProgress, signal }: CarryOptions = {},
+): Promise<string> => {
+  const records = distinct(manifest.records)
+  const here = await store.hasRecords(records.map((r) => r.sha256))
+  if (here.size < records.length)
+    throw new MdiError(
+      'not-found',
+      `This store holds ${here.size} of the ${records.length} parts of ${manifest.name}; export it where it was imported.`,
+    )
+  const target = join(folder, manifest.name)
+  if (await there(target)) throw new MdiError('bad-value', `${target} is there already.`)
+  await mkdir(folder, { recursive: true })
+  const total = sum(records)
+  await requireRoom(folder, total, manifest.name)
+  const partial = `${target}.part`
+  await rm(partial, { recursive: true, force: true })
+  try {
+    await mkdir(join(partial, RECORDS), { recursive: true })
+    let done = 0
+    for (const { sha256, bytes } of records)
+      await writeSynced(join(partial, RECORDS, sha256), async (handle) => {
+        for (let at = 0, i = 0; at < bytes; at += limits.chunkBytes, i++) {
+          if (signal?.aborted) throw cancelled()
+          await handle.writeFile((await store.getChunk(sha256, i)).data)
+          done += Math.min(limits.chunkBytes, bytes - at)
+          onProgress?.({ step: 'exporting', done, total, unit: 'bytes' })
+        }
+      })
+    await writeSynced(join(partial, EXPORT_FILE), (handle) =>
+      handle.writeFile(writeExport(manifest)),
+    )
+    await rename(partial, target)
+    return target
+  } catch (error) {
+    await rm(partial, { recursive: true, force: true })
+    if (isDiskFull(error))
+      throw new MdiError('disk-full', `The disk of ${folder} is full.`, { cause: error })
+    throw error
+  }
+}
+
+/** Whether a folder is an exported model. */
+export const isExport = (folder: string): Promise<boolean> => there(join(folder, EXPORT_FILE))
+
+type Target = Pick<Store, 'hasRecords' | 'openRecord' | 'putChunk' | 'sealRecord' | 'putModel'>
+
+/**
+ * Takes an exported model into the store; broken off, it goes on where it was.
+ * Errors: `bad-file` (damaged: nothing of it can be used), those of the store.
+ */
+export const importExport = async (
+  path: string,
+  store: Target,
+  { name, onProgress, signal }: CarryOptions & { name?: string | undefined } = {},
+): Promise<Manifest> => {
+  const folder = openFolder(path)
+  const recordFolder = openFolder(join(path, RECORDS))
+  try {
+    const text = await readText(folder, EXPORT_FILE, limits.manifestBytes)
+    const manifest = readExport(folder.name, text ?? '')
+    const records = distinct(manifest.records)
+    const here = await store.hasRecords(records.map((r) => r.sha256))
+    const total = sum(records)
+    let done = 0
+    const tell = (bytes: number) => {
+      done += bytes
+      onProgress?.({ step: 'importing', done, total, unit: 'bytes' })
+    }
+    const sources = new Map<string, ByteSource>()
+    // Every place in the model, also where two have the same record.
+    for (const ref of manifest.records) {
+      const source = sources.get(ref.sha256) ?? (await recordFolder.open(ref.sha256))
+      if (!source || source.size !== ref.bytes)
+        throw new MdiError(
+          'bad-file',
+          `${folder.name} lacks ${RECORDS}/${ref.sha256}, or it is cut short: export the model again.`,
+        )
+      sources.set(ref.sha256, source)
+      await checkHeader(folder.name, manifest, ref, source)
+    }
+    for (const ref of records) {
+      const source = sources.get(ref.sha256) as ByteSource
+      if (here.has(ref.sha256)) tell(ref.bytes)
+      else await copyRecord(source, ref, store, { tell, signal })
+    }
+    const named = name === undefined ? manifest : { ...manifest, name }
+    await store.putModel(named)
+    return named
+  } finally {
+    await folder.close()
+    await recordFolder.close()
+  }
+}
+
+const checkHeader = async (
+  name: string,
+  manifest: Manifest,
+  ref: RecordRef,
+  source: ByteSource,
+): Promise<void> => {
+  const length = recordHeaderLength(await source.read(0, Math.min(8, source.size)))
+  const head = await source.read(0, Math.min(length, source.size))
+  checkRecord(name, manifest, ref, readRecordHeader(head, source.size))
+}
+
+const copyRecord = async (
+  source: ByteSource,
+  { sha256, bytes }: RecordRef,
+  store: Target,
+  { tell, signal }: { tell(bytes: number): void; signal?: AbortSignal | undefined },
+): Promise<void> => {
+  const held = new Set((await store.openRecord(sha256, bytes)).have)
+  for (let at = 0, i = 0; at < bytes; at += limits.chunkBytes, i++) {
+    if (signal?.aborted) throw cancelled()
+    const length = Math.min(limits.chunkBytes, bytes - at)
+    if (!held.has(i)) {
+      const data = await source.read(at, length)
+      const hash = createHash('sha256').update(data).digest('hex')
+      await store.putChunk(sha256, i, data, hash)
+    }
+    tell(length)
+  }
+  await store.sealRecord(sha256)
+}

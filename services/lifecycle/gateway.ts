@@ -1,0 +1,105 @@
+/**
+ * The gateway: the interfaces by which a house reaches the ring, in front of a desk. A
+ * coordinator may have one in its process; any board may run one of its own (`mdi gateway`).
+ */
+import { wyomingCrowded, wyomingVisits } from '../api/wyoming/service.ts'
+import { Assistant } from '../gateway/assistant.ts'
+import { Conversations } from '../gateway/conversations.ts'
+import { Forward } from '../gateway/forward.ts'
+import { realClock, realRandom, realWallClock } from '../io/clock.ts'
+import type { LoadedConfig } from '../io/config.ts'
+import { Listener } from '../io/listener.ts'
+import { advertise, type Zeroconf } from '../io/zeroconf.ts'
+import { limits } from '../limits.ts'
+import type { Bus } from '../ports.ts'
+import { version } from '../version.ts'
+import type { Desk } from './desk.ts'
+import { House } from './house.ts'
+import { audit, changes, log } from './log.ts'
+import { type Change, Watch } from './watch.ts'
+
+export type GatewayParts = {
+  /** Asked when it matters: some settings change while it runs. */
+  config(): LoadedConfig
+  desk: Desk
+  /** The ring's own. */
+  bus: Bus
+  /** The ring has changed. */
+  onChange?(change: Change): void
+}
+
+const isLoopback = (host: string): boolean => /^(127\.|::1$|localhost$)/.test(host)
+
+export class Gateway {
+  readonly watch: Watch
+  readonly #parts: GatewayParts
+  readonly #assistant: Assistant
+  readonly #listener: Listener
+  readonly #house: House | undefined
+  #zeroconf: Zeroconf | undefined
+
+  /** @throws MdiError `bad-value` */
+  constructor(parts: GatewayParts) {
+    this.#parts = parts
+    const { desk, bus } = parts
+    const config = parts.config()
+    this.watch = new Watch(bus, config.cluster, (change) => {
+      parts.onChange?.(change)
+      this.#house?.changed(change)
+    })
+    this.#assistant = new Assistant({
+      core: desk,
+      conversations: new Conversations(realClock),
+      clock: realClock,
+      wallClock: realWallClock(),
+      random: realRandom,
+      settings: () => {
+        const { intents, allow_unlock, prompt, seconds } = parts.config().voice
+        return { intents, allowUnlock: allow_unlock, prompt, seconds }
+      },
+      audit,
+    })
+    this.#listener = new Listener({
+      what: 'The voice service',
+      visit: wyomingVisits({
+        assistant: this.#assistant,
+        clock: realClock,
+        about: () => ({
+          cluster: config.cluster,
+          version,
+          model: desk.model,
+          languages: ['en'],
+        }),
+      }),
+      crowded: wyomingCrowded,
+      most: limits.voiceCallers,
+    })
+    if (config.house_mqtt.host !== undefined)
+      this.#house = new House({
+        config,
+        desk,
+        watch: this.watch,
+        forward: new Forward(bus, realClock, realRandom),
+        assistant: this.#assistant,
+      })
+  }
+
+  /** Opens the doors. @throws MdiError `bad-value` where a port is taken */
+  async start(): Promise<void> {
+    const { voice, cluster } = this.#parts.config()
+    this.watch.start()
+    this.#house?.start()
+    if (!voice.enabled) return
+    const port = await this.#listener.start(voice.port, voice.host)
+    log(`Voice (Wyoming) is answered at ${voice.host} port ${port}.`)
+    if (!voice.zeroconf) return
+    const address = isLoopback(voice.host) ? { address: '127.0.0.1' } : {}
+    this.#zeroconf = advertise({ name: cluster, type: 'wyoming', port, ...address }, changes(log))
+  }
+
+  async stop(): Promise<void> {
+    await this.#zeroconf?.close()
+    await this.#listener.close()
+    await this.#house?.stop()
+  }
+}

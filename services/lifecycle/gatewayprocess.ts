@@ -1,0 +1,132 @@
+/**
+ * A gateway in a process of its own, on any board: it learns from the retained `bridge/info`
+ * who starts the ring and with which model, fetches what that model needs to speak from a
+ * peer, and asks the starter itself. Coordinator and broker may be away meanwhile.
+ */
+import { realRandom } from '../io/clock.ts'
+import type { LoadedConfig } from '../io/config.ts'
+import { MqttBus } from '../io/mqtt.ts'
+import { TcpLinks } from '../io/tcp.ts'
+import { fetchManifest } from '../io/transfer.ts'
+import type { Manifest } from '../model/spec.ts'
+import { version } from '../version.ts'
+import type { Peer } from '../wire/values.ts'
+import { Desk, type LoadedRing, type TextSide } from './desk.ts'
+import { Gateway } from './gateway.ts'
+import { type Entry, textSide } from './local.ts'
+import { changes, log } from './log.ts'
+
+export type GatewayService = { stop(): Promise<void> }
+
+/** Starts a gateway. Errors: `bad-value`; a broker or ring that is away is waited for. */
+export const startGateway = async (
+  entry: Entry,
+  config: LoadedConfig,
+  brokerUrl: string,
+): Promise<GatewayService> => {
+  const process = new GatewayProcess(entry, config, brokerUrl)
+  await process.start()
+  return { stop: () => process.stop() }
+}
+
+class GatewayProcess {
+  readonly #entry: Entry
+  readonly #config: LoadedConfig
+  readonly #links: TcpLinks
+  readonly #bus: MqttBus
+  readonly #desk: Desk
+  readonly #gateway: Gateway
+  #manifest: { sha256: string; manifest: Manifest } | undefined
+
+  constructor(entry: Entry, config: LoadedConfig, url: string) {
+    this.#entry = entry
+    this.#config = config
+    const id = `gateway-${config.node}`.slice(0, 63)
+    this.#links = new TcpLinks({
+      node: id,
+      cluster: config.cluster,
+      version,
+      onTrouble: changes(log),
+    })
+    this.#links.onHello(() => ({ code: 'purpose', reason: 'A gateway is no stage of a ring.' }))
+    const { user, password } = config.broker
+    this.#bus = new MqttBus({
+      url,
+      clientId: `mdi-${id}-${realRandom.uint32().toString(16)}`,
+      ...(user !== undefined && { username: user }),
+      ...(password !== undefined && { password }),
+      onTrouble: changes(log),
+    })
+    this.#desk = new Desk({
+      links: this.#links,
+      openText: (ring) => this.#openText(ring),
+      notReady: () => {
+        const { health } = this.#gateway.watch
+        if (!health) return 'Nothing is known of the ring yet.'
+        return health.ring === 'ready' ? undefined : (health.reason ?? '')
+      },
+    })
+    this.#gateway = new Gateway({
+      config: () => config,
+      desk: this.#desk,
+      bus: this.#bus,
+      onChange: ({ kind }) => {
+        if (kind === 'info' || kind === 'node') this.#follow()
+      },
+    })
+  }
+
+  async start(): Promise<void> {
+    await this.#links.start(0, '127.0.0.1')
+    await this.#gateway.start()
+    const told = changes(log)
+    this.#bus.onConnection((c) => told(c.up ? 'Connected to the broker.' : c.reason))
+    this.#bus.start()
+    log(`Gateway of cluster ${this.#config.cluster}.`)
+  }
+
+  async stop(): Promise<void> {
+    await this.#gateway.stop()
+    await this.#bus.close()
+    await this.#links.close()
+    await this.#desk.close()
+  }
+
+  /** Who starts the ring, and with which model. */
+  #follow(): void {
+    const { info, nodes } = this.#gateway.watch
+    const first = info?.stages[0]
+    const starter = first && nodes.get(first.node)
+    if (!info?.model || !first) {
+      this.#desk.setRing(undefined)
+      return
+    }
+    // A starter that is offline for the moment is still the ring's.
+    if (starter?.state !== 'online') return
+    const { id, addresses, port } = starter
+    this.#desk.setRing({
+      model: info.model.name,
+      starter: { id, addresses, port },
+      stages: info.stages.length,
+      key: `${info.model.manifest} ${info.context ?? 0}`,
+    })
+  }
+
+  async #openText(_ring: LoadedRing): Promise<TextSide> {
+    const { info, nodes } = this.#gateway.watch
+    const model = info?.model
+    if (!info || !model) throw new Error('a ring without its info')
+    if (this.#manifest?.sha256 !== model.manifest) {
+      const others = [...nodes.values()].flatMap((n): Peer[] =>
+        n.state === 'online' ? [{ id: n.id, addresses: n.addresses, port: n.port }] : [],
+      )
+      const manifest = await fetchManifest(model, {
+        sources: [info.coordinator, ...others],
+        dial: (peer, signal) => this.#links.dial(peer, 'weights', signal),
+      })
+      this.#manifest = { sha256: model.manifest, manifest }
+    }
+    const { manifest } = this.#manifest
+    return textSide(this.#entry, manifest, info.context ?? manifest.spec.context)
+  }
+}

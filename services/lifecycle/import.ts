@@ -1,0 +1,133 @@
+/** Takes a model into the store from wherever it lies on this machine. */
+import { readdir, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { MdiError } from '../errors.ts'
+import { importExport, isExport } from '../io/exported.ts'
+import { type FileSource, openFile, openFolder } from '../io/file.ts'
+import type { SqliteStore } from '../io/sqlite.ts'
+import { importGguf, importSafetensors } from '../model/import.ts'
+import { shardNames } from '../model/sources.ts'
+import type { Manifest } from '../model/spec.ts'
+import { textSpecFromGguf } from '../model/text.ts'
+import type { WriteOptions } from '../model/writer.ts'
+import type { OnProgress } from '../ports.ts'
+
+export type ImportPathOptions = {
+  /** The model's name in the store; otherwise its file's. */
+  name?: string | undefined
+  rounding?: WriteOptions['rounding']
+  /** The file's SHA-256, where it was computed; for the manifest. */
+  sha256?: string | undefined
+  onProgress?: OnProgress | undefined
+  signal?: AbortSignal | undefined
+}
+
+/** What an import came to. */
+export type Imported = { manifest: Manifest; resumed: number; loss?: number }
+
+/** What stands at a path. */
+type Found =
+  | { kind: 'gguf'; files: string[] }
+  | { kind: 'safetensors'; folder: string }
+  | { kind: 'export'; folder: string }
+
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  )
+
+/** A folder's model, or the one model in the folders of a stick. @throws MdiError `not-found` */
+const lookInto = async (folder: string, deeper: boolean): Promise<Found[]> => {
+  if (await isExport(folder)) return [{ kind: 'export', folder }]
+  if (await exists(join(folder, 'config.json'))) return [{ kind: 'safetensors', folder }]
+  const entries = await readdir(folder, { withFileTypes: true })
+  const files = entries
+    .filter((e) => e.isFile() && /\.gguf$/i.test(e.name) && shardNames(e.name)[0] === e.name)
+    .map((e): Found => {
+      return { kind: 'gguf', files: shardNames(e.name).map((name) => join(folder, name)) }
+    })
+  if (!deeper) return files
+  const folders = entries.filter((e) => e.isDirectory() && !e.name.startsWith('.'))
+  const inner = await Promise.all(
+    folders.map((e) => lookInto(join(folder, e.name), false).catch((): Found[] => [])),
+  )
+  return [...files, ...inner.flat()]
+}
+
+const placeOf = (found: Found): string =>
+  found.kind === 'gguf' ? (found.files[0] as string) : found.folder
+
+const find = async (path: string): Promise<Found> => {
+  const kind = await stat(path).catch(() => undefined)
+  if (!kind?.isDirectory()) {
+    const files = shardNames(basename(path)).map((name) => join(dirname(path), name))
+    return { kind: 'gguf', files: files.length > 1 ? files : [path] }
+  }
+  const all = await lookInto(path, true).catch((error) => {
+    const code = String((error as { code?: unknown }).code)
+    throw new MdiError('not-found', `Cannot read ${path}: ${code}.`, { cause: error })
+  })
+  const [only] = all
+  if (only && all.length === 1) return only
+  throw new MdiError(
+    'not-found',
+    only
+      ? `${path} has several models; name one: ${all.map(placeOf).join(', ')}.`
+      : `${path} has no model: neither a GGUF file, nor config.json with safetensors, nor an exported model.`,
+  )
+}
+
+/**
+ * Imports a GGUF file (with the others of its model where it is split), a folder in
+ * safetensors, an exported model, or the one model that a folder has.
+ * Errors: `not-found`, `bad-file`, `unsupported`, those of the store, `cancelled`.
+ */
+export const importPath = async (
+  path: string,
+  store: SqliteStore,
+  options: ImportPathOptions = {},
+): Promise<Imported> => {
+  const found = await find(path)
+  const { name, onProgress, signal } = options
+  if (found.kind === 'export') {
+    const manifest = await importExport(found.folder, store, { name, onProgress, signal })
+    return { manifest, resumed: 0 }
+  }
+  await store.bulk(true)
+  try {
+    return await importFiles(found, store, options)
+  } finally {
+    await store.bulk(false)
+  }
+}
+
+const importFiles = async (
+  found: Exclude<Found, { kind: 'export' }>,
+  store: SqliteStore,
+  { name, rounding, sha256, onProgress, signal }: ImportPathOptions,
+): Promise<Imported> => {
+  const shared = {
+    textSpec: textSpecFromGguf,
+    ...(name !== undefined && { name }),
+    ...(rounding !== undefined && { rounding }),
+    ...(sha256 !== undefined && { sha256 }),
+    ...(onProgress && { onProgress }),
+    ...(signal && { signal }),
+  }
+  if (found.kind === 'safetensors') {
+    const folder = openFolder(found.folder)
+    try {
+      return await importSafetensors(folder, store, shared)
+    } finally {
+      await folder.close()
+    }
+  }
+  const files: FileSource[] = []
+  try {
+    for (const file of found.files) files.push(await openFile(file))
+    return await importGguf(files, store, shared)
+  } finally {
+    for (const file of files) await file.close()
+  }
+}

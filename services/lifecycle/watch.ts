@@ -1,0 +1,87 @@
+/** What the ring's bus tells of the ring: kept up to date for whoever shows or uses it. */
+import { MdiError } from '../errors.ts'
+import type { Bus } from '../ports.ts'
+import type { BridgeHealth, BridgeInfo, NodeState, Vitals } from '../wire/control.ts'
+import {
+  buildTopic,
+  filterOf,
+  matchTopic,
+  type Payload,
+  type PlainTopic,
+  readMessage,
+} from '../wire/topics.ts'
+
+export type Change =
+  | { kind: 'info' | 'health' | 'bridge' }
+  | { kind: 'node' | 'vitals' | 'gone'; node: string }
+
+export class Watch {
+  info: BridgeInfo | undefined
+  health: BridgeHealth | undefined
+  /** Whether a coordinator is there. */
+  bridge: 'online' | 'offline' = 'offline'
+  readonly nodes = new Map<string, NodeState>()
+  readonly vitals = new Map<string, Vitals>()
+  readonly #bus: Bus
+  readonly #cluster: string
+  readonly #onChange: (change: Change) => void
+
+  constructor(bus: Bus, cluster: string, onChange: (change: Change) => void) {
+    this.#bus = bus
+    this.#cluster = cluster
+    this.#onChange = onChange
+  }
+
+  start(): void {
+    this.#read('bridgeInfo', buildTopic('bridgeInfo', {}), (info) => {
+      if (info.cluster !== this.#cluster) return
+      this.info = info
+      this.#onChange({ kind: 'info' })
+    })
+    this.#read('bridgeHealth', buildTopic('bridgeHealth', {}), (health) => {
+      this.health = health
+      this.#onChange({ kind: 'health' })
+    })
+    this.#read('bridgeState', buildTopic('bridgeState', {}), ({ state }) => {
+      this.bridge = state
+      this.#onChange({ kind: 'bridge' })
+    })
+    this.#read('vitals', filterOf('vitals'), (vitals, node) => {
+      this.vitals.set(node, vitals)
+      this.#onChange({ kind: 'vitals', node })
+    })
+    this.#read(
+      'state',
+      filterOf('state'),
+      (state, node) => {
+        if (state.state === 'online' && state.cluster !== this.#cluster) return
+        // One that went offline before we came: whose it was is not known.
+        if (state.state === 'offline' && !this.nodes.has(node)) return
+        this.nodes.set(node, state)
+        this.#onChange({ kind: 'node', node })
+      },
+      (node) => {
+        this.vitals.delete(node)
+        if (this.nodes.delete(node)) this.#onChange({ kind: 'gone', node })
+      },
+    )
+  }
+
+  #read<T extends PlainTopic>(
+    name: T,
+    filter: string,
+    take: (message: Payload<T>, node: string) => void,
+    gone: (node: string) => void = () => {},
+  ): void {
+    this.#bus.subscribe(filter, ({ topic, payload }) => {
+      const node = matchTopic(topic)?.parameters.node ?? ''
+      try {
+        if (payload.length === 0) gone(node)
+        else take(readMessage(name, topic, payload), node)
+      } catch (error) {
+        // Somebody else's message on our topic: as if nothing had come.
+        if (!(error instanceof MdiError)) throw error
+      }
+    })
+  }
+}

@@ -1,0 +1,234 @@
+/** What may go out to Home Assistant: INTENTS' second table row by row, and rules a to e. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type Circumstances, judge, readIntent } from '../../services/gateway/guard.ts'
+import { isSpan, namesBarrier, namesBlind, namesDevice } from '../../services/gateway/words.ts'
+
+type Slots = Record<string, string | number>
+
+/** The reason why it is withheld; `sent` where it is not. */
+const outcome = (
+  said: string,
+  name: string,
+  slots: Slots,
+  more: Partial<Circumstances> = {},
+): string => {
+  const circumstances = { said, saidBefore: undefined, recent: true, allowUnlock: false, ...more }
+  const verdict = judge({ name, slots }, circumstances)
+  return verdict.ok ? 'sent' : verdict.reason
+}
+/** By an older release and by 2026.11. */
+const both = (said: string, name: string, slots: Slots): string[] =>
+  [false, true].map((recent) => outcome(said, name, slots, { recent }))
+
+const kitchen = { area: 'kitchen', domain: 'light' }
+
+test('the rows of INTENTS’ second table', () => {
+  // HassTurnOff, area hallway, no domain: unlocked the front door.
+  const withheld = ['slot combination', 'slot combination']
+  assert.deepEqual(both('turn off the hallway', 'HassTurnOff', { area: 'hallway' }), withheld)
+  // HassTurnOff, area, domain lock.
+  assert.deepEqual(both('unlock the hallway', 'HassTurnOff', { area: 'hallway', domain: 'lock' }), [
+    'unlocking',
+    'unlocking',
+  ])
+  // HassTurnOn, domain light, no area: every light of the house.
+  assert.deepEqual(both('turn on the lights', 'HassTurnOn', { domain: 'light' }), [
+    'no place',
+    'no place',
+  ])
+  // An unknown area; one that was not said.
+  assert.deepEqual(both('turn on the lights', 'HassTurnOn', kitchen), ['not said', 'not said'])
+  // A slot that the intent does not have.
+  const extra = { ...kitchen, brightness: 5 }
+  assert.deepEqual(both('kitchen light on', 'HassTurnOn', extra), ['unknown slot', 'unknown slot'])
+  // Brightness "fifty", colour "rot".
+  for (const slots of [
+    { ...kitchen, brightness: 'fifty' },
+    { ...kitchen, brightness: '50' },
+    { ...kitchen, color: 'rot' },
+    { ...kitchen, brightness: 101 },
+    { ...kitchen, brightness: 1.5 },
+    { ...kitchen, temperature: 20 },
+  ])
+    assert.deepEqual(both('kitchen fifty rot', 'HassLightSet', slots), ['slot value', 'slot value'])
+  // A template in a slot's value.
+  const template = "{{ states('lock.front_door') }}"
+  assert.equal(outcome(`turn on ${template}`, 'HassTurnOn', { name: template }), 'template')
+  // HassGetState goes out, its text is ours; HassStartTimer only by 2026.11.
+  assert.equal(outcome('is the lamp on', 'HassGetState', { name: 'lamp', state: 'on' }), 'sent')
+  assert.deepEqual(both('set a timer', 'HassStartTimer', { minutes: 5 }), ['release', 'sent'])
+})
+
+test('ordinary commands go out, by every release', () => {
+  const sent: [string, string, Slots][] = [
+    ['turn on the kitchen lights', 'HassTurnOn', kitchen],
+    ['Turn off the Reading Lamp.', 'HassTurnOff', { name: 'reading lamp' }],
+    ['lights on upstairs', 'HassTurnOn', { floor: 'upstairs', domain: 'light' }],
+    ['lock the front door', 'HassTurnOn', { name: 'front door', domain: 'lock' }],
+    ['turn on the garage light', 'HassTurnOn', { name: 'garage light' }],
+    ['turn on the light in the garage', 'HassTurnOn', { area: 'garage', domain: 'light' }],
+    ['close the garage door', 'HassTurnOff', { name: 'garage door', domain: 'cover' }],
+    [
+      'open the kitchen blinds',
+      'HassTurnOn',
+      { area: 'kitchen', domain: 'cover', device_class: 'blind' },
+    ],
+    ['open the left curtain', 'HassTurnOn', { name: 'left curtain', domain: 'cover' }],
+    ['set the left curtain to 50', 'HassSetPosition', { name: 'left curtain', position: 50 }],
+    ['garage door down', 'HassSetPosition', { name: 'garage door', position: 0 }],
+    ['kitchen to red', 'HassLightSet', { ...kitchen, color: 'red' }],
+    ['warm white reading lamp', 'HassLightSet', { name: 'reading lamp', temperature: 2700 }],
+    ['movie night', 'HassTurnOn', { name: 'movie night', domain: 'scene' }],
+    ['21.5 in the kitchen', 'HassClimateSetTemperature', { area: 'kitchen', temperature: 21.5 }],
+    [
+      'add oat milk to my shopping list',
+      'HassListAddItem',
+      { item: 'oat milk', name: 'shopping list' },
+    ],
+    ['louder', 'HassSetVolumeRelative', { volume_step: 'up' }],
+    ['quieter by ten', 'HassSetVolumeRelative', { volume_step: -10 }],
+    ['play', 'HassMediaUnpause', {}],
+    ['where is Jane', 'HassGetState', { name: 'jane' }],
+    ['never mind', 'HassNevermind', {}],
+  ]
+  for (const [said, name, slots] of sent)
+    assert.deepEqual(both(said, name, slots), ['sent', 'sent'], `${said}: ${JSON.stringify(slots)}`)
+})
+
+test('names must have been said, now or in the turn before', () => {
+  const slots = { area: 'kitchen', domain: 'light' }
+  assert.equal(
+    outcome('the kitchen', 'HassTurnOn', slots, { saidBefore: 'turn on the lights' }),
+    'sent',
+  )
+  assert.equal(outcome('lights on', 'HassTurnOn', slots, { saidBefore: 'in the KITCHEN' }), 'sent')
+  assert.equal(outcome('lights on', 'HassTurnOn', slots), 'not said')
+  assert.equal(outcome('the kitchenette lights', 'HassTurnOn', slots), 'not said')
+  assert.equal(
+    outcome('add milk', 'HassListAddItem', { item: 'milk', name: 'shopping list' }),
+    'not said',
+  )
+  assert.equal(
+    outcome('is zed at work', 'HassGetState', { name: 'zed', state: 'school' }),
+    'not said',
+  )
+  assert.equal(outcome('say hi', 'HassBroadcast', { message: 'fire' }), 'not said')
+  assert.ok(isSpan('Große Straße', 'in der GROSSE  STRASSE bitte'))
+  assert.ok(isSpan('ÉTAGE', 'étage'.normalize('NFD')))
+  assert.equal(isSpan('', 'anything'), false)
+  assert.equal(isSpan('lamp', 'lamps'), false)
+  assert.ok(isSpan("jane's lamp", "turn on Jane's lamp!"))
+})
+
+test('nothing reaches the whole house', () => {
+  for (const name of [
+    'HassTurnOn',
+    'HassTurnOff',
+    'HassToggle',
+    'HassLightSet',
+    'HassSetPosition',
+    'HassStopMoving',
+    'HassVacuumStart',
+    'HassVacuumReturnToBase',
+    'HassFanSetSpeed',
+    'HassClimateSetTemperature',
+  ])
+    assert.equal(outcome('all of it', name, {}), 'no place', name)
+  assert.equal(
+    outcome('all lights', 'HassLightSet', { domain: 'light', brightness: 5 }),
+    'no place',
+  )
+  assert.equal(
+    outcome('kitchen', 'HassTurnOff', { area: 'kitchen', device_class: 'tv' }),
+    'slot combination',
+  )
+})
+
+test('nothing is unlocked or opened unless it is allowed, and then by 2026.11 only', () => {
+  const locked: [string, string, Slots, string][] = [
+    ['unlock the front door', 'HassTurnOff', { name: 'front door', domain: 'lock' }, 'unlocking'],
+    ['turn off the front door', 'HassTurnOff', { name: 'front door' }, 'unlocking'],
+    ['unlock nuki', 'HassTurnOff', { name: 'nuki' }, 'unlocking'],
+    ['toggle the front door', 'HassToggle', { name: 'front door' }, 'unlocking'],
+    ['toggle hallway locks', 'HassToggle', { area: 'hallway', domain: 'lock' }, 'unlocking'],
+    ['open the garage door', 'HassTurnOn', { name: 'garage door', domain: 'cover' }, 'opening'],
+    ['open the garage door', 'HassTurnOn', { name: 'garage door' }, 'opening'],
+    ['open the gate', 'HassTurnOn', { name: 'gate', domain: 'switch' }, 'opening'],
+    ['open up the sesame', 'HassTurnOn', { name: 'sesame', domain: 'cover' }, 'opening'],
+    ['press gate', 'HassTurnOn', { name: 'gate', domain: 'button' }, 'opening'],
+    [
+      'open the drive gates',
+      'HassTurnOn',
+      { area: 'drive', domain: 'cover', device_class: 'gate' },
+      'opening',
+    ],
+    ['garage door half', 'HassSetPosition', { name: 'garage door', position: 50 }, 'opening'],
+    ['öffne die Haustür', 'HassTurnOn', { name: 'Haustür', domain: 'cover' }, 'opening'],
+    [
+      'in five minutes unlock the door',
+      'HassStartTimer',
+      { minutes: 5, conversation_command: 'unlock the door' },
+      'unlocking',
+    ],
+  ]
+  for (const [said, name, slots, reason] of locked) {
+    assert.deepEqual(both(said, name, slots), [reason, reason], said)
+    const allowed = { allowUnlock: true }
+    assert.equal(outcome(said, name, slots, { ...allowed, recent: false }), reason, said)
+    assert.equal(outcome(said, name, slots, { ...allowed, recent: true }), 'sent', said)
+  }
+  // Covers of unknown kind in a room: a door may be among them.
+  const covers = { area: 'garage', domain: 'cover' }
+  assert.deepEqual(both('open the garage', 'HassTurnOn', covers), ['opening', 'opening'])
+  // Older releases switch what is not exposed: a name must tell that it is no lock.
+  assert.deepEqual(both('turn off nuki', 'HassTurnOff', { name: 'nuki' }), ['unlocking', 'sent'])
+})
+
+test('only what the table has', () => {
+  assert.equal(outcome('unlock', 'HassUnlock', {}), 'unknown intent')
+  assert.equal(outcome('x', 'constructor', {}), 'unknown intent')
+  assert.equal(outcome('x', 'HassOpenCover', {}), 'unknown intent')
+  assert.equal(outcome('lamp', 'HassTurnOn', { name: 'lamp', constructor: 'lamp' }), 'unknown slot')
+  assert.equal(outcome('lamp', 'HassTurnOn', { name: 'lamp', domain: 'no' }), 'slot value')
+  assert.equal(outcome('lamp', 'HassTurnOn', { name: 7 }), 'slot value')
+  assert.equal(outcome('x', 'HassStartTimer', {}), 'slot combination')
+  assert.equal(outcome('zed', 'HassSetVolume', { name: 'zed' }), 'slot combination')
+})
+
+test('an intent is one line of JSON with plain slots', () => {
+  assert.deepEqual(readIntent('{"intent":"HassNevermind","slots":{}}'), {
+    name: 'HassNevermind',
+    slots: {},
+  })
+  assert.deepEqual(readIntent('{"intent":"X"}'), { name: 'X', slots: {} })
+  for (const line of [
+    '',
+    '{',
+    '[]',
+    'null',
+    '{"intent":1}',
+    '{"intent":"X","slots":[]}',
+    '{"intent":"X","slots":{"a":{}}}',
+    '{"intent":"X","slots":{"a":null}}',
+    '{"intent":"X","slots":{"a":1e999}}',
+  ])
+    assert.equal(readIntent(line), undefined, line)
+})
+
+test('names that tell what they are', () => {
+  for (const name of [
+    'front door',
+    'garage',
+    'Garagentor',
+    'porte',
+    'puerta principal',
+    'back gate',
+    'deadbolt',
+  ])
+    assert.ok(namesBarrier(name), name)
+  for (const name of ['front door light', 'garage lamp', 'television', 'doorbell', 'Torsten'])
+    assert.equal(namesBarrier(name), false, name)
+  assert.ok(namesDevice('reading lamp') && namesBlind('office blinds') && namesBlind('Rollladen'))
+  assert.equal(namesBlind('garage door'), false)
+})

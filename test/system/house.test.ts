@@ -1,0 +1,241 @@
+/** The gateway with real processes, mosquitto and its own clients: what a house does with a ring. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { after, before, describe, test } from 'node:test'
+import type { Cluster } from '../../scripts/cluster.ts'
+import { freePort, type Service } from '../../scripts/processes.ts'
+import { say } from '../../scripts/voiceclient.ts'
+import { type Mosquitto, mosquittoPath, startMosquitto } from '../fakes/mosquitto.ts'
+import { makeScene, type Scene } from '../fakes/processes.ts'
+import { WyomingClient } from '../fakes/wyoming.ts'
+
+const mosquitto = mosquittoPath()
+/** A random model falls into a loop, and does not end by itself. */
+const greedy = { sampling: { temperature: 0 } }
+const clients = spawnSync('mosquitto_pub', ['--help']).error === undefined
+
+describe('a house and its ring', {
+  skip: mosquitto && clients ? false : 'mosquitto and its clients are not installed',
+}, () => {
+  let scene: Scene
+  let broker: Mosquitto
+  let house: Mosquitto
+  let cluster: Cluster
+  let gateway: Service
+  let voice: number
+  let heard: Service
+  let houseHeard: Service
+
+  before(async () => {
+    scene = await makeScene()
+    broker = await startMosquitto(mosquitto as string)
+    house = await startMosquitto(mosquitto as string)
+    voice = await freePort()
+    heard = sub('ring', broker, 'mdi/bridge/#')
+    houseHeard = sub('house', house, '#')
+    cluster = await scene.cluster({ nodes: 2, broker: `mqtt://127.0.0.1:${broker.port}` })
+    gateway = scene.place.mdi(
+      'gateway',
+      [
+        ...['gateway', '--broker', cluster.url, '--cluster', cluster.name, '--name', 'g'],
+        ...['--voice-host', '127.0.0.1', '--voice-port', String(voice), '--no-zeroconf'],
+      ],
+      { MDI_HOUSE_MQTT_HOST: '127.0.0.1', MDI_HOUSE_MQTT_PORT: String(house.port) },
+    )
+    gateway.start()
+    await gateway.line(/^Connected to the broker/)
+    await gateway.line(/^Connected to the house's broker/)
+  })
+  after(async () => {
+    await scene?.close()
+    await broker?.stop()
+    await house?.stop()
+  })
+
+  const sub = (name: string, at: Mosquitto, filter: string): Service =>
+    scene.place
+      .command(`sub-${name}`, ['mosquitto_sub', '-p', String(at.port), '-t', filter, '-v'])
+      .start()
+
+  const pub = (at: Mosquitto, topic: string, message: unknown): void => {
+    const text = typeof message === 'string' ? message : JSON.stringify(message)
+    const words = ['-p', String(at.port), '-q', '1', '-t', topic, '-m', text]
+    assert.equal(spawnSync('mosquitto_pub', words).status, 0)
+  }
+
+  /** Many messages at once, to the ring's broker. */
+  const pubAll = (topic: string, messages: unknown[]): void => {
+    const words = ['-p', String(broker.port), '-q', '1', '-t', topic, '-l']
+    const input = messages.map((m) => `${JSON.stringify(m)}\n`).join('')
+    assert.equal(spawnSync('mosquitto_pub', words, { input }).status, 0)
+  }
+
+  type Told = Record<string, unknown> & { data: Record<string, unknown> }
+
+  /** The first message of a topic that fits, of those heard after `since`. */
+  const told = async (
+    who: Service,
+    topic: string,
+    fits: (message: Told) => boolean = () => true,
+    since = 0,
+  ): Promise<Told> => {
+    const escaped = topic.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+    for (let from = since; ; ) {
+      const line = await who.line(new RegExp(`^${escaped} `), from)
+      const message = JSON.parse(line.slice(topic.length + 1)) as Told
+      if (fits(message)) return message
+      from = who.lines.indexOf(line, from) + 1
+    }
+  }
+
+  test('before anything is loaded: it is described, and says so', async () => {
+    const client = await WyomingClient.call(voice)
+    client.write('{"type": "describe", "version": "1.10.2"}\n')
+    const { data } = await client.events.next(({ type }) => type === 'info')
+    assert.equal((data.handle as { name: string }[])[0]?.name, cluster.name)
+    client.hangUp()
+    const { outcome } = await say(voice, 'hello there', 'none')
+    assert.deepEqual(outcome, { type: 'not-handled', data: { text: 'No model is loaded yet.' } })
+    pub(broker, 'mdi/bridge/request/generate', { prompt: 'x', transaction: 'early' })
+    const answer = await told(heard, 'mdi/bridge/response/generate')
+    assert.deepEqual([answer.status, answer.code], ['error', 'not-ready'])
+  })
+
+  test('a request while loading is told so; then the ring answers', async () => {
+    pub(broker, 'mdi/bridge/request/load', { model: scene.model.name, transaction: 'load' })
+    pub(broker, 'mdi/bridge/request/generate', { prompt: 'x', transaction: 'soon' })
+    const answer = await told(
+      heard,
+      'mdi/bridge/response/generate',
+      ({ transaction }) => transaction === 'soon',
+    )
+    if (answer.status === 'error')
+      assert.match(String(answer.error), /^(The ring is not ready|No model is loaded)/)
+    await told(heard, 'mdi/bridge/response/load', ({ status }) => status === 'ok')
+    await cluster.watch.ready()
+    const { outcome } = await say(voice, 'hello there', 'first')
+    assert.equal(outcome?.type, 'handled')
+    assert.ok(String(outcome?.data.text).length > 0)
+  })
+
+  test('mosquitto’s own clients: streamed, and cancelled in mid-stream', async () => {
+    const streamed = sub('stream', broker, 'mdi/bridge/stream/s1')
+    await sameSub(streamed)
+    pub(broker, 'mdi/bridge/request/generate', {
+      ...{ id: 's1', prompt: 'Once', maxTokens: 4_000 },
+      ...greedy,
+    })
+    await streamed.line(/"index":2/)
+    const since = heard.lines.length
+    pub(broker, 'mdi/bridge/request/cancel', { id: 's1' })
+    const { data } = await told(heard, 'mdi/bridge/response/generate', (m) => m.data.id === 's1')
+    await told(heard, 'mdi/bridge/response/cancel', ({ status }) => status === 'ok', since)
+    await streamed.line(/"last":true/)
+    const pieces = streamed.lines
+      .filter((l) => l.startsWith('mdi/bridge/stream/s1 '))
+      .map((l) => JSON.parse(l.slice('mdi/bridge/stream/s1 '.length)) as { text: string })
+    assert.equal(pieces.map((p) => p.text).join(''), data.text)
+    // The random model may have ended by itself just then.
+    assert.ok(['cancelled', 'end', 'length'].includes(String(data.reason)))
+  })
+
+  /** Resolves when a subscription is there: a message of ours comes back. */
+  const sameSub = async (who: Service): Promise<void> => {
+    const topic = 'mdi/bridge/stream/s1'
+    for (let i = 0; !who.lines.some((l) => l.includes('"probe"')); i++) {
+      pub(broker, topic, { text: '', probe: i })
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    assert.ok(who.lines.length > 0)
+  }
+
+  test('two requests with the same transaction from two clients are both answered', async () => {
+    const since = heard.lines.length
+    const ask = { prompt: 'Once', maxTokens: 40, transaction: 'same', stream: false }
+    pub(broker, 'mdi/bridge/request/generate', { ...ask, client: 'a' })
+    pub(broker, 'mdi/bridge/request/generate', { ...ask, client: 'b' })
+    const same = (m: Told) => m.transaction === 'same'
+    const first = await told(heard, 'mdi/bridge/response/generate', same, since)
+    const second = await told(
+      heard,
+      'mdi/bridge/response/generate',
+      (m) => same(m) && m.data.id !== first.data.id,
+      since,
+    )
+    assert.deepEqual([first.status, second.status], ['ok', 'ok'])
+  })
+
+  test('a full queue is told busy, with a time', async () => {
+    const since = heard.lines.length
+    const ask = { prompt: 'Once', maxTokens: 4_000, client: 'many', stream: false, ...greedy }
+    const ids = Array.from({ length: 80 }, (_, i) => `f${i}`)
+    pubAll(
+      'mdi/bridge/request/generate',
+      ids.map((id) => ({ ...ask, id })),
+    )
+    const busy = await told(
+      heard,
+      'mdi/bridge/response/generate',
+      ({ code }) => code === 'busy',
+      since,
+    )
+    assert.match(
+      String(busy.error),
+      /^You have 32 requests waiting already; try again in about \d+ seconds\.$/,
+    )
+    pubAll(
+      'mdi/bridge/request/cancel',
+      ids.map((id) => ({ id })),
+    )
+  })
+
+  test('the house: devices, state, commands; and nothing of the ring’s own', async () => {
+    const board = await told(houseHeard, 'mdi/board/n1', ({ phase }) => phase === 'ready')
+    assert.equal(board.state, 'online')
+    const device = `homeassistant/device/mdi_${cluster.name}`
+    const config = await told(houseHeard, `${device}_n1/config`)
+    const parts = config.components as Record<string, Record<string, unknown>>
+    assert.deepEqual(Object.keys(parts), [
+      ...['state', 'layers', 'memory', 'temperature', 'speed', 'restart', 'identify'],
+    ])
+    for (const part of Object.values(parts)) assert.ok(part.platform && part.unique_id && part.name)
+    await told(houseHeard, `${device}/config`, ({ components }) => 'model' in Object(components))
+    // Home Assistant has started again.
+    const since = houseHeard.lines.length
+    pub(house, 'homeassistant/status', 'online')
+    await told(houseHeard, `${device}_n2/config`, () => true, since)
+    pub(house, String(parts.identify?.command_topic), String(parts.identify?.payload_press))
+    await cluster.node('n1').line(/^This is node n1/)
+    pub(house, 'mdi/bridge/request/config/get', { transaction: 'no' })
+    const refused = await told(houseHeard, 'mdi/bridge/response/config/get')
+    assert.deepEqual([refused.status, refused.code], ['error', 'unsupported'])
+    pub(house, 'mdi/bridge/request/chat', {
+      messages: [{ role: 'user', content: 'Hi' }],
+      maxTokens: 4,
+    })
+    const chat = await told(houseHeard, 'mdi/bridge/response/chat')
+    assert.equal(chat.status, 'ok')
+    const own = /^mdi\/(desired|state|command|vitals)\//
+    assert.deepEqual(
+      houseHeard.lines.filter((l) => own.test(l)),
+      [],
+    )
+  })
+
+  test('a board is renamed, and removed when it is gone; the gateway’s end is told', async () => {
+    pub(broker, 'mdi/bridge/request/node/rename', { id: 'n2', name: 'Attic' })
+    await told(houseHeard, 'mdi/board/n2', ({ name }) => name === 'Attic')
+    await cluster.ring.ask('load', { model: scene.model.name, nodes: ['n1'] })
+    pub(broker, 'mdi/bridge/request/node/remove', { id: 'n2' })
+    const answer = await told(heard, 'mdi/bridge/response/node/remove')
+    assert.match(String(answer.error), /n2 is online/)
+    await cluster.node('n2').stop()
+    await told(houseHeard, 'mdi/board/n2', ({ state }) => state === 'offline')
+    pub(broker, 'mdi/bridge/request/node/remove', { id: 'n2' })
+    await houseHeard.line(
+      new RegExp(`^homeassistant/device/mdi_${cluster.name}_n2/config \\(null\\)$`),
+    )
+    await gateway.kill()
+    await told(houseHeard, 'mdi/bridge/state', ({ state }) => state === 'offline')
+  })
+})
