@@ -142,7 +142,9 @@ export class Cluster {
   /** Starts processes that have ended again, and connects anew: they know what to do. */
   async restart(): Promise<Cluster> {
     const { coordinator, nodes, url, name } = this
+    const since = coordinator.lines.length
     for (const service of [coordinator, ...nodes]) service.start()
+    await coordinator.line(/^Connected to the broker/, since)
     const ring = await RemoteRing.connect(settingsFor(url))
     return new Cluster(coordinator, nodes, new Watch(url), ring, url, name)
   }

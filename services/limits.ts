@@ -129,9 +129,9 @@ export const limits = {
   helloMs: 1_000,
   /** Another address is tried beside the first ones after this time. */
   dialStaggerMs: 250,
-  /** Dialing is tried again after this time, doubled up to the second each time. */
+  /** Dialing is tried again after this time, doubled up to the second time. */
   redialMs: 100,
-  redialMaxMs: 1_000,
+  redialMaxMs: 500,
   /** Rounds of dialing that fail before "seen but unreachable" is told. */
   unreachableRounds: 3,
   /** Connections at once that have not said who they are, and all together. */

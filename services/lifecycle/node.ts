@@ -19,15 +19,13 @@ import {
   temperature,
 } from '../io/system.ts'
 import { TcpLinks } from '../io/tcp.ts'
-import { fetchManifest, fetchRecords } from '../io/transfer.ts'
-import { manifestReference } from '../model/manifest.ts'
-import type { Manifest } from '../model/spec.ts'
 import type { OnProgress } from '../ports.ts'
 import { RingNode, sequencesFor } from '../ring/node.ts'
 import { version } from '../version.ts'
 import { type Assignment, type Command, type Desired, desiredSchema } from '../wire/control.ts'
 import { PROTOCOL } from '../wire/frame.ts'
 import { buildTopic, optionsOf, readMessage, writeMessage } from '../wire/topics.ts'
+import { Holdings } from './holdings.ts'
 import { CHUNK_ROWS, checkFits, type Entry, openStore, sequenceBytes } from './local.ts'
 import { changes, log, setLogLevel } from './log.ts'
 
@@ -67,11 +65,10 @@ class Node {
   readonly #engine: WorkerEngine
   readonly #links: TcpLinks
   readonly #ring: RingNode
+  readonly #holdings: Holdings
   readonly #instance = randomUUID()
   #agent!: Agent
   #bus!: MqttBus
-  #fetching: AbortController | undefined
-  #manifest: Manifest | undefined
   #loadedBytes = 0
   #gaveUp = false
   /** What people call it; kept over restarts. */
@@ -100,6 +97,9 @@ class Node {
       onWeights: (connection) => weights.serve(connection),
       onTrouble: changes(log),
     })
+    this.#holdings = new Holdings(store, config.node, (peer, signal) =>
+      this.#links.dial(peer, 'weights', signal),
+    )
     this.#ring = new RingNode({
       id: config.node,
       engine: {
@@ -120,6 +120,8 @@ class Node {
     const { config } = { config: this.#config }
     const port = await this.#listen()
     const speed = await this.#engine.measure(config.engine.arithmetic)
+    const kept = await this.#kept()
+    await this.#holdings.open(kept?.assignment?.model.name)
     this.#name = (await this.#store.getConfig(NAME)) ?? this.#name
     const identity = await this.#identity(port, speed)
     this.#agent = new Agent(identity)
@@ -136,7 +138,7 @@ class Node {
       this.#finish = (error) => (error ? reject(error) : resolve())
     })
     done.catch(() => {})
-    this.#feed({ kind: 'start', kept: await this.#kept() })
+    this.#feed({ kind: 'start', kept })
     this.#subscribe(stateTopic)
     this.#bus.start()
     this.#tick()
@@ -183,27 +185,8 @@ class Node {
         speed,
         host: hostKey(),
       },
-      held: await this.#held(),
+      held: await this.#holdings.held(),
     }
-  }
-
-  /** Which layers of which models are in the store, as ranges. */
-  async #held(): Promise<Identity['held']> {
-    const models = await this.#store.listModels()
-    return Promise.all(
-      models.slice(0, 64).map(async (manifest) => {
-        const layers = manifest.records.filter((r) => r.kind === 'layer')
-        const have = await this.#store.hasRecords(layers.map((r) => r.sha256))
-        const ranges: [number, number][] = []
-        for (const { layer = 0, sha256 } of layers) {
-          if (!have.has(sha256)) continue
-          const last = ranges.at(-1)
-          if (last && last[1] === layer) last[1] = layer + 1
-          else ranges.push([layer, layer + 1])
-        }
-        return { manifest: manifestReference(manifest).manifest, ranges }
-      }),
-    )
   }
 
   async #kept(): Promise<Desired | undefined> {
@@ -370,43 +353,14 @@ class Node {
   }
 
   async #fetch(assignment: Assignment, onProgress: OnProgress): Promise<void> {
-    this.#fetching?.abort()
-    const abort = new AbortController()
-    this.#fetching = abort
-    const options = {
-      sources: assignment.sources.filter((s) => s.id !== this.#config.node),
-      dial: (peer: Assignment['sources'][number], signal: AbortSignal) =>
-        this.#links.dial(peer, 'weights', signal),
-      signal: abort.signal,
-    }
-    const manifest = await this.#findManifest(assignment, options)
-    this.#manifest = manifest
-    const wanted = manifest.records.filter(
-      (r) =>
-        (r.kind === 'layer' &&
-          (r.layer ?? 0) >= assignment.first &&
-          (r.layer ?? 0) < assignment.end) ||
-        (r.kind !== 'layer' && assignment.starter),
-    )
-    await fetchRecords(this.#store, wanted, { ...options, onProgress })
+    await this.#holdings.fetch(assignment, onProgress)
     const speed = await this.#engine.measure(assignment.arithmetic)
     const identity = await this.#identity(this.#agent.state.port, speed)
     this.#feed({ kind: 'identity', identity })
   }
 
-  async #findManifest(
-    { model }: Assignment,
-    options: Parameters<typeof fetchManifest>[1],
-  ): Promise<Manifest> {
-    const known = await this.#store.getModel(model.name)
-    if (known && manifestReference(known).manifest === model.manifest) return known
-    const manifest = await fetchManifest(model, options)
-    await this.#store.putModel(manifest)
-    return manifest
-  }
-
   async #load(assignment: Assignment, onProgress: OnProgress): Promise<void> {
-    const manifest = this.#manifest
+    const { manifest } = this.#holdings
     if (!manifest) throw new MdiError('not-found', 'The manifest is not here.')
     const { first, end, starter, arithmetic, context } = assignment
     const available = availableMemory(this.#config.engine.memory) + this.#loadedBytes
@@ -419,7 +373,7 @@ class Node {
   }
 
   #join(epoch: number, assignment: Assignment): void {
-    const manifest = this.#manifest
+    const { manifest } = this.#holdings
     if (!manifest) throw new Error('joined without a manifest')
     const { spec, name } = manifest
     const { first, end, context, stages } = assignment
@@ -438,7 +392,7 @@ class Node {
   }
 
   #unload(): void {
-    this.#fetching?.abort()
+    this.#holdings.abort()
     this.#loadedBytes = 0
     void this.#engine.unload()
   }
@@ -446,7 +400,7 @@ class Node {
   async #stop(stateTopic: string): Promise<void> {
     this.#stopTick()
     this.#stopVitals()
-    this.#fetching?.abort()
+    this.#holdings.abort()
     this.#ring.stop(`node ${this.#config.node} was stopped`)
     const offline = writeMessage('state', { state: 'offline' })
     if (!this.#gaveUp) this.#bus.publish(stateTopic, offline, optionsOf('state'))

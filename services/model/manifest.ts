@@ -7,26 +7,40 @@ import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Manifest } from './spec.ts'
 
-// Keys are sorted, since a store may give them back in another order.
-const sorted = (_key: string, value: unknown): unknown =>
-  value !== null && typeof value === 'object' && !Array.isArray(value)
-    ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
-    : value
+const isObject = (value: unknown): value is object => value !== null && typeof value === 'object'
+
+// Keys are sorted, since a store may give them back in another order. A vocabulary has a
+// hundred thousand of them: no callback for each.
+const sorted = (value: unknown): unknown => {
+  if (!isObject(value)) return value
+  if (Array.isArray(value)) return value.some(isObject) ? value.map(sorted) : value
+  const from = value as Record<string, unknown>
+  const to: Record<string, unknown> = Object.create(null)
+  for (const key of Object.keys(from).sort()) to[key] = sorted(from[key])
+  return to
+}
 
 /** A manifest as canonical UTF-8 JSON. */
 export const manifestBytes = (manifest: Manifest): Uint8Array =>
-  new TextEncoder().encode(JSON.stringify(manifest, sorted))
+  new TextEncoder().encode(JSON.stringify(sorted(manifest)))
 
 /** SHA-256 of bytes in hex. */
 export const sha256Of = (bytes: Uint8Array): string =>
   createHash('sha256').update(bytes).digest('hex')
 
+type Reference = { name: string; manifest: string; bytes: number }
+
+/** Manifests do not change, and naming one takes a tenth of a second. */
+const references = new WeakMap<Manifest, Reference>()
+
 /** How an assignment names a manifest. */
-export const manifestReference = (
-  manifest: Manifest,
-): { name: string; manifest: string; bytes: number } => {
+export const manifestReference = (manifest: Manifest): Reference => {
+  const known = references.get(manifest)
+  if (known) return known
   const bytes = manifestBytes(manifest)
-  return { name: manifest.name, manifest: sha256Of(bytes), bytes: bytes.length }
+  const reference = { name: manifest.name, manifest: sha256Of(bytes), bytes: bytes.length }
+  references.set(manifest, reference)
+  return reference
 }
 
 /**

@@ -1,0 +1,106 @@
+/** What a node's store holds of models, and the fetching of what an assignment lacks. */
+import type { Identity } from '../control/agent.ts'
+import type { SqliteStore } from '../io/sqlite.ts'
+import { type DialWeights, fetchManifest, fetchRecords } from '../io/transfer.ts'
+import { manifestReference } from '../model/manifest.ts'
+import type { Manifest } from '../model/spec.ts'
+import type { OnProgress } from '../ports.ts'
+import type { Assignment } from '../wire/control.ts'
+
+/** Models that a node tells of at most. */
+const TOLD = 64
+
+export class Holdings {
+  readonly #store: SqliteStore
+  readonly #node: string
+  readonly #dial: DialWeights
+  /** Models in the store, kept here since reading their manifests again takes long. */
+  #models: { manifest: string; layers: { layer: number; sha256: string }[] }[] = []
+  #manifest: Manifest | undefined
+  #fetching: AbortController | undefined
+
+  constructor(store: SqliteStore, node: string, dial: DialWeights) {
+    this.#store = store
+    this.#node = node
+    this.#dial = dial
+  }
+
+  /** The manifest of the model that was last wanted. */
+  get manifest(): Manifest | undefined {
+    return this.#manifest
+  }
+
+  /** Looks what is there. @param wanted name of the model that will be asked for first */
+  async open(wanted: string | undefined): Promise<void> {
+    for (const model of await this.#store.listModels()) {
+      this.#remember(model)
+      if (model.name === wanted) this.#manifest = model
+    }
+  }
+
+  #remember(model: Manifest): void {
+    const { manifest } = manifestReference(model)
+    const layers = model.records.flatMap(({ kind, layer = 0, sha256 }) =>
+      kind === 'layer' ? [{ layer, sha256 }] : [],
+    )
+    this.#models = [...this.#models.filter((m) => m.manifest !== manifest), { manifest, layers }]
+  }
+
+  /** Which layers of which models are in the store, as ranges. */
+  held(): Promise<Identity['held']> {
+    return Promise.all(
+      this.#models.slice(0, TOLD).map(async ({ manifest, layers }) => {
+        const have = await this.#store.hasRecords(layers.map((r) => r.sha256))
+        const ranges: [number, number][] = []
+        for (const { layer, sha256 } of layers) {
+          if (!have.has(sha256)) continue
+          const last = ranges.at(-1)
+          if (last && last[1] === layer) last[1] = layer + 1
+          else ranges.push([layer, layer + 1])
+        }
+        return { manifest, ranges }
+      }),
+    )
+  }
+
+  /**
+   * Fetches what an assignment needs and the store lacks; an earlier fetch is given up.
+   * @throws MdiError as `fetchRecords`
+   */
+  async fetch(assignment: Assignment, onProgress: OnProgress): Promise<void> {
+    this.abort()
+    const abort = new AbortController()
+    this.#fetching = abort
+    const options = {
+      sources: assignment.sources.filter((s) => s.id !== this.#node),
+      dial: this.#dial,
+      signal: abort.signal,
+    }
+    const manifest = await this.#find(assignment, options)
+    this.#manifest = manifest
+    const { first, end, starter } = assignment
+    const wanted = manifest.records.filter(({ kind, layer = 0 }) =>
+      kind === 'layer' ? layer >= first && layer < end : starter,
+    )
+    await fetchRecords(this.#store, wanted, { ...options, onProgress })
+  }
+
+  abort(): void {
+    this.#fetching?.abort()
+  }
+
+  async #find(
+    { model }: Assignment,
+    options: Parameters<typeof fetchManifest>[1],
+  ): Promise<Manifest> {
+    const isIt = (known: Manifest | undefined): known is Manifest =>
+      known?.name === model.name && manifestReference(known).manifest === model.manifest
+    if (isIt(this.#manifest)) return this.#manifest
+    const stored = await this.#store.getModel(model.name)
+    if (isIt(stored)) return stored
+    const manifest = await fetchManifest(model, options)
+    await this.#store.putModel(manifest)
+    this.#remember(manifest)
+    return manifest
+  }
+}
