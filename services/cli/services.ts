@@ -22,11 +22,14 @@ type NodeOptions = {
 /** Resolves at the first SIGINT or SIGTERM. */
 const interrupted = (): Promise<void> => new Promise((resolve) => onInterrupt(resolve))
 
-const addShared = (command: Command): Command =>
+const addMember = (command: Command): Command =>
   command
     .option('--broker <url>', 'the MQTT broker, such as mqtt://192.168.1.10:1883')
     .option('--cluster <name>', 'nodes of one cluster work together')
     .option('--name <name>', 'name of this node; otherwise the host’s')
+
+const addShared = (command: Command): Command =>
+  addMember(command)
     .option('--port <n>', 'port for other nodes; 0 takes a free one', whole(0))
     .option('--host <address>', 'address to listen at; otherwise every one')
 
@@ -76,7 +79,7 @@ export const addServices = (program: Command, entry: Entry): void => {
       }
     })
 
-  addVoice(addShared(program.command('gateway')))
+  addVoice(addMember(program.command('gateway')))
     .description('answer the house: voice assistants, Home Assistant, its MQTT broker')
     .action(async (options: NodeOptions & VoiceOptions, command: Command) => {
       const settings = settingsOf(command, { node: options.name, ...voiceOf(options) })
