@@ -6,7 +6,7 @@
 import { openSync, readFileSync, writeSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { arithmetic, whole } from '../services/cli/options.ts'
 import { bytes, json, table, tellError } from '../services/cli/output.ts'
 import { OrtEngine } from '../services/io/ort/engine.ts'
@@ -252,7 +252,11 @@ const bench = async (options: Options): Promise<void> => {
 
 const program = new Command('scripts/bench-engine')
   .description('Measures the engine alone, on random weights in real shapes.')
-  .option('--shape <name>', `one of ${Object.keys(shapes).join(', ')}`, shape, shapes['1.1b'])
+  .addOption(
+    new Option('--shape <name>', `one of ${Object.keys(shapes).join(', ')}`)
+      .argParser(shape)
+      .default(shapes['1.1b'], '1.1b'),
+  )
   .option('--layers <n>', 'layers', whole(2), 8)
   .option('--type <type>', 'tensor type of the matrices', 'Q4_0')
   .option('--arithmetic <kind>', 'exact or fast', arithmetic, 'fast')

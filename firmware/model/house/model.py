@@ -37,8 +37,22 @@ def rotary(config: Config, length: int) -> Tensor:
 
 
 def _rotate(x: Tensor, cis: Tensor) -> Tensor:
-    pairs = torch.view_as_complex(x.reshape(*x.shape[:-1], -1, 2))
-    return torch.view_as_real(pairs * cis[None, :, None]).flatten(-2)
+    pairs = torch.view_as_complex(x.float().reshape(*x.shape[:-1], -1, 2))
+    return torch.view_as_real(pairs * cis[None, :, None]).flatten(-2).to(x.dtype)
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, group: int) -> Tensor:
+    """Causal attention of short whole texts by plain products.
+
+    Query heads of one key-value head are rows of one product. On a CPU the backward pass of
+    the fused attention took a third of a training step; this takes a tenth.
+    """
+    b, heads, t, d = q.shape
+    rows = q.reshape(b * heads // group, group * t, d)
+    k, v = k.reshape(b * heads // group, t, d), v.reshape(b * heads // group, t, d)
+    mask = torch.full((t, t), -1e9, dtype=q.dtype).triu(1).repeat(group, 1)
+    scores = torch.baddbmm(mask[None], rows, k.mT, alpha=d**-0.5)
+    return torch.bmm(scores.softmax(-1), v).reshape(b, heads, t, d)
 
 
 class Layer(nn.Module):
@@ -70,7 +84,10 @@ class Layer(nn.Module):
                 k, v = torch.cat([cache[0], k], 2), torch.cat([cache[1], v], 2)
             cache[:] = [k, v]
         group = c.heads // c.kv_heads
-        a = F.scaled_dot_product_attention(q, k.repeat_interleave(group, 1), v.repeat_interleave(group, 1), is_causal=t > 1)
+        if cache is None:
+            a = _attend(q, k, v, group)
+        else:
+            a = F.scaled_dot_product_attention(q, k.repeat_interleave(group, 1), v.repeat_interleave(group, 1), is_causal=t > 1)
         x = x + F.linear(a.transpose(1, 2).reshape(b, t, nq), self.o)
         h = F.rms_norm(x, (c.hidden,), self.norm2, c.eps)
         gate, up = F.linear(h, torch.cat([self.gate, self.up])).chunk(2, -1)

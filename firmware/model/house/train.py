@@ -45,6 +45,8 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=0.02)
     parser.add_argument("--adam", type=float, default=3e-3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--bf16", action="store_true", help="products in bfloat16 (twice as quick where the processor has it)")
+    parser.add_argument("--compile", action="store_true", help="compile the network first (needs a C++ compiler; a fifth quicker)")
     parser.add_argument("--start", type=Path, help="weights of this GGUF file to go on from, where --out has no checkpoint yet")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -72,6 +74,8 @@ def main() -> None:
     until, decay_began, wished = 0.0, 0.0, False
     total, fresh = 0.0, seen
 
+    hidden = torch.compile(model.hidden, dynamic=True) if args.compile else model.hidden
+
     def checkpoint() -> None:
         save(latest, {"config": config.as_dict(), "model": model.state_dict(), "average": average.state_dict(), "muon": muon.state_dict(), "adam": adam.state_dict(), "step": step, "seen": seen, "decay_from": decay_from, "decay_steps": decay_steps, "run": run})
 
@@ -97,9 +101,10 @@ def main() -> None:
             group["lr"] = args.lr * scale
         for group in adam.param_groups:
             group["lr"] = args.adam * scale
-        state = model.hidden(ids[:, :-1])
-        where = weight > 0
-        loss = F.cross_entropy(state[where] @ model.embed.T, ids[:, 1:][where])
+        with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
+            where = weight > 0
+            logits = hidden(ids[:, :-1])[where] @ model.embed.T
+        loss = F.cross_entropy(logits.float(), ids[:, 1:][where])
         loss.backward()
         torch.nn.utils.clip_grad_norm_(others, 1.0)
         muon.step()
