@@ -85,7 +85,7 @@ export class Tokenizer {
     this.spacePrefix =
       hasType(json.normalizer, 'Prepend') ||
       (hasType(json.pre_tokenizer, 'Metaspace') && metaspace(json)?.prepend_scheme !== 'never')
-    this.#sliced = !this.#texts.some((text) => /[A-Za-z][Ġ▁]/.test(text))
+    this.#sliced = !this.#texts.some((text) => /[A-Za-z][\u0120\u2581]/.test(text))
     const plain = this.#withoutControl(json)
     this.#library = build(plain, spec.tokenizerConfig)
     const bare = build(unprefixed(json), {})
