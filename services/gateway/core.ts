@@ -7,7 +7,7 @@
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Clock } from '../ports.ts'
-import type { Answer, AnswerListener, TextRequest } from './generation.ts'
+import { type AnswerListener, cancelledAnswer, type TextRequest } from './generation.ts'
 import { FairQueue } from './queue.ts'
 
 /** Where a waiting request stands. */
@@ -38,7 +38,7 @@ export type CoreOptions = {
   places(): number
   /** Runs a request; refusals come through the listener. */
   run(request: CoreRequest, listener: AnswerListener): void
-  /** Ends a running request. */
+  /** Ends a running request, however far it has come. */
   stop(id: string): void
 }
 
@@ -100,7 +100,7 @@ export class RequestCore {
   cancel(id: string): boolean {
     const waiting = this.#queue.remove(id)
     if (waiting) {
-      waiting.listener.end(cancelledAnswer(waiting))
+      waiting.listener.end(cancelledAnswer(id, waiting.model))
       this.#tellPlaces()
       return true
     }
@@ -177,13 +177,3 @@ export class RequestCore {
     if (this.#running.delete(id)) this.#next()
   }
 }
-
-const cancelledAnswer = ({ id, model }: Job): Answer => ({
-  id,
-  model: model ?? '',
-  text: '',
-  reason: 'cancelled',
-  promptTokens: 0,
-  tokens: 0,
-  dropped: 0,
-})

@@ -80,9 +80,8 @@ export class Generations {
   readonly #source: TokenSource
   readonly #clock: Clock
   readonly #running = new Map<string, Running>()
-  /** Requests whose prompt is being made; those given up are cancelled then. */
-  readonly #starting = new Set<string>()
-  readonly #givenUp = new Set<string>()
+  /** Requests whose prompt is being made: how each is given up. */
+  readonly #starting = new Map<string, () => void>()
 
   constructor(source: TokenSource, clock: Clock) {
     this.#source = source
@@ -98,47 +97,41 @@ export class Generations {
     return this.#running.has(id)
   }
 
-  /** Starts a request. Errors of its making go to the listener too. */
+  /**
+   * Starts a request. Errors of its making, the model's among them, go to the listener too.
+   * It can be cancelled as soon as this has been called.
+   */
   async submit(
-    model: GenerationModel,
+    from: GenerationModel | Promise<GenerationModel>,
     request: TextRequest,
     listener: AnswerListener,
   ): Promise<Open | undefined> {
+    const { id } = request
     const startedAt = this.#clock.now()
-    this.#starting.add(request.id)
+    let over = false
+    const giveUp = () => {
+      over = true
+      this.#starting.delete(id)
+      listener.end(cancelledAnswer(id))
+    }
+    this.#starting.set(id, giveUp)
     try {
+      const model = await from
+      if (over) return undefined
       const { ids, stops, dropped } = await promptOf(model, request)
-      if (this.#givenUp.has(request.id)) {
-        listener.end({ ...emptyAnswer(model, request.id), reason: 'cancelled' })
-        return undefined
-      }
-      const room = model.context - ids.length
-      if (room < 1)
-        throw new MdiError(
-          'too-long',
-          `The prompt has ${ids.length} tokens or more; the context holds ${model.context}. Shorten it, or load the model with a larger context.`,
-        )
-      const open: Open = {
-        id: request.id,
-        model: model.manifest.name,
-        tokens: ids,
-        generated: 0,
-        sampling: request.sampling,
-        maxTokens: Math.min(request.maxTokens ?? DEFAULT_TOKENS, room),
-        endIds: model.manifest.text.endIds,
-        ...(request.score && { score: request.score }),
-      }
+      if (over) return undefined
+      this.#starting.delete(id)
+      const open = openOf(model, request, ids)
       const stream = { stops: [...request.stop, ...stops], continues: 'prompt' in request.input }
       this.#source.open(open, this.#take(model, open, stream, listener, startedAt, dropped))
       return open
     } catch (error) {
       if (!(error instanceof MdiError)) throw error
-      this.#running.delete(request.id)
+      if (over) return undefined
+      this.#starting.delete(id)
+      this.#running.delete(id)
       listener.error(error)
       return undefined
-    } finally {
-      this.#starting.delete(request.id)
-      this.#givenUp.delete(request.id)
     }
   }
 
@@ -180,9 +173,11 @@ export class Generations {
     return { token: (token) => this.#token(token), end: (end) => this.#end(end) }
   }
 
+  /** Ends a request: at once while its prompt is being made, or else when the ring says so. */
   cancel(id: string): void {
-    if (this.#starting.has(id)) this.#givenUp.add(id)
-    this.#source.cancel(id)
+    const giveUp = this.#starting.get(id)
+    if (giveUp) giveUp()
+    else this.#source.cancel(id)
   }
 
   #token(token: Token): void {
@@ -238,6 +233,32 @@ const emptyAnswer = (model: GenerationModel, id: string): Answer => ({
   tokens: 0,
   dropped: 0,
 })
+
+/** What a request comes to that was cancelled before it entered the ring. */
+export const cancelledAnswer = (id: string, model = ''): Answer => ({
+  ...{ id, model, text: '', reason: 'cancelled' },
+  ...{ promptTokens: 0, tokens: 0, dropped: 0 },
+})
+
+/** @throws MdiError `too-long` where the prompt leaves no room for an answer */
+const openOf = (model: GenerationModel, request: TextRequest, ids: number[]): Open => {
+  const room = model.context - ids.length
+  if (room < 1)
+    throw new MdiError(
+      'too-long',
+      `The prompt has ${ids.length} tokens or more; the context holds ${model.context}. Shorten it, or load the model with a larger context.`,
+    )
+  return {
+    id: request.id,
+    model: model.manifest.name,
+    tokens: ids,
+    generated: 0,
+    sampling: request.sampling,
+    maxTokens: Math.min(request.maxTokens ?? DEFAULT_TOKENS, room),
+    endIds: model.manifest.text.endIds,
+    ...(request.score && { score: request.score }),
+  }
+}
 
 const promptOf = async (
   model: GenerationModel,

@@ -108,6 +108,7 @@ class CoordinatorProcess {
     })
     this.#desk = new Desk({
       links: this.#links,
+      clock: realClock,
       openText: async ({ model }) => {
         const manifest = await findModel(store, model)
         return textSide(entry, manifest, this.#coordinator.plan.context)

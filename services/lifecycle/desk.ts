@@ -12,8 +12,7 @@ import {
   type StreamForm,
 } from '../gateway/generation.ts'
 import { Owner } from '../gateway/owner.ts'
-import { realClock } from '../io/clock.ts'
-import type { Links } from '../ports.ts'
+import type { Clock, Links } from '../ports.ts'
 import { placesOf } from '../ring/node.ts'
 import type { Open } from '../wire/requests.ts'
 import type { Peer } from '../wire/values.ts'
@@ -32,6 +31,7 @@ export type LoadedRing = {
 
 export type DeskOptions = {
   links: Links
+  clock: Clock
   /** Opens the text side of the model that is loaded. */
   openText(ring: LoadedRing): Promise<TextSide>
   /** Why requests cannot run now; undefined: they can. */
@@ -53,11 +53,12 @@ export class Desk {
 
   constructor(options: DeskOptions) {
     this.#options = options
-    this.#owner = new Owner(options.links, realClock)
-    options.links.onEvent((event) => this.#owner.handle(event))
-    this.generations = new Generations(this.#owner, realClock)
+    const { links, clock } = options
+    this.#owner = new Owner(links, clock)
+    links.onEvent((event) => this.#owner.handle(event))
+    this.generations = new Generations(this.#owner, clock)
     this.core = new RequestCore({
-      clock: realClock,
+      clock,
       places: () => placesOf(this.#ring?.stages ?? 1),
       run: (request, listener) => void this.#run(request, this.#counted(request.text.id, listener)),
       stop: (id) => this.generations.cancel(id),
@@ -134,24 +135,24 @@ export class Desk {
     )
   }
 
-  async #run({ text, model: name }: CoreRequest, listener: AnswerListener): Promise<void> {
-    try {
-      const side = await this.#side()
-      const loaded = this.#ring?.model
-      if (!side || loaded === undefined)
-        throw new MdiError('not-ready', 'No model is loaded; load one with `mdi load MODEL`.')
-      if (name !== undefined && name !== loaded)
-        throw new MdiError('not-found', `The model ${name} is not loaded; ${loaded} is.`)
-      const why = this.#options.notReady()
-      if (why !== undefined) throw new MdiError('not-ready', `The ring is not ready. ${why}`.trim())
-      const open = await this.generations.submit(side.model, text, listener)
-      if (!open || !this.generations.has(open.id)) return
-      const form = { stops: [...text.stop], continues: 'prompt' in text.input }
-      this.#options.onOpened?.(open, form)
-    } catch (error) {
-      if (!(error instanceof MdiError)) throw error
-      listener.error(error)
-    }
+  async #run({ text, model }: CoreRequest, listener: AnswerListener): Promise<void> {
+    const open = await this.generations.submit(this.#modelFor(model), text, listener)
+    if (!open || !this.generations.has(open.id)) return
+    const form = { stops: [...text.stop], continues: 'prompt' in text.input }
+    this.#options.onOpened?.(open, form)
+  }
+
+  /** The model that a request is to run on. @throws MdiError why it cannot */
+  async #modelFor(name: string | undefined): Promise<GenerationModel> {
+    const side = await this.#side()
+    const loaded = this.#ring?.model
+    if (!side || loaded === undefined)
+      throw new MdiError('not-ready', 'No model is loaded; load one with `mdi load MODEL`.')
+    if (name !== undefined && name !== loaded)
+      throw new MdiError('not-found', `The model ${name} is not loaded; ${loaded} is.`)
+    const why = this.#options.notReady()
+    if (why !== undefined) throw new MdiError('not-ready', `The ring is not ready. ${why}`.trim())
+    return side.model
   }
 
   #counted(id: string, listener: AnswerListener): AnswerListener {
