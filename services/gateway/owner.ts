@@ -17,7 +17,14 @@ const PATIENCE_MS = 1_500
 /** A link that took no more frames is tried again after this time. */
 const AGAIN_MS = 10
 
-type Request = { open: Open; listener: Listener; sent: boolean; nextStep: number }
+type Request = {
+  open: Open
+  listener: Listener
+  sent: boolean
+  nextStep: number
+  /** The starter was told; a link that breaks may have lost the word. */
+  cancelled: boolean
+}
 
 export class Owner implements TokenSource {
   readonly #links: Links
@@ -29,7 +36,7 @@ export class Owner implements TokenSource {
   /** What the link has not taken yet; it takes only so many frames at once. */
   #unsent: { frame: PlainDraft; request?: Request }[] = []
   #stopAgain: (() => void) | undefined
-  /** Cancelled while the link was down: the ring still runs them. */
+  /** Cancelled and ended here; the ring may still run them. */
   readonly #cancelled = new Set<string>()
 
   /** @param links whose events of purpose `owner` are handed to `handle` */
@@ -52,17 +59,19 @@ export class Owner implements TokenSource {
   setStarter(starter: Peer | undefined): void {
     if (JSON.stringify(starter) === JSON.stringify(this.#starter)) return
     if (this.#starter) this.#links.drop(this.#starter.id, 'owner')
-    if (this.#starter && starter?.id !== this.#starter.id)
+    const another = starter?.id !== this.#starter?.id
+    if (this.#starter && another)
       this.#endAll('node-lost', 'The ring was given up; the request was ended.')
     this.#starter = starter
     this.#down()
+    if (another) this.#cancelled.clear()
     if (!starter) return
     this.#links.keep(starter, 'owner')
     this.#wait()
   }
 
   open(open: Open, listener: Listener): void {
-    const request: Request = { open, listener, sent: false, nextStep: open.generated }
+    const request = { open, listener, sent: false, nextStep: open.generated, cancelled: false }
     this.#requests.set(open.id, request)
     if (!this.#starter) {
       this.#end(open.id, 'not-ready', 'No model is loaded; load one first.')
@@ -74,7 +83,7 @@ export class Owner implements TokenSource {
 
   /** Takes up requests of a process before this one: their tokens are told from a step on. */
   attach(open: Open, listener: Listener, nextStep: number): void {
-    const request: Request = { open, listener, sent: true, nextStep }
+    const request = { open, listener, sent: true, nextStep, cancelled: false }
     this.#requests.set(open.id, request)
     if (this.#link) this.#send(request)
     else this.#wait()
@@ -83,12 +92,15 @@ export class Owner implements TokenSource {
   cancel(id: string): void {
     const request = this.#requests.get(id)
     if (!request) return
+    request.cancelled = true
     if (this.#link) this.#frame('cancel', { id })
-    else {
-      this.#requests.delete(id)
-      if (request.sent) this.#cancelled.add(id)
-      request.listener.end({ id, reason: 'cancelled' })
-    }
+    else this.#endCancelled(request)
+  }
+
+  #endCancelled({ open: { id }, sent, listener }: Request): void {
+    this.#requests.delete(id)
+    if (sent) this.#cancelled.add(id)
+    listener.end({ id, reason: 'cancelled' })
   }
 
   handle(event: LinkEvent): void {
@@ -159,6 +171,8 @@ export class Owner implements TokenSource {
     this.#unsent = []
     this.#stopAgain?.()
     this.#stopAgain = undefined
+    for (const request of [...this.#requests.values()])
+      if (request.cancelled) this.#endCancelled(request)
   }
 
   #wait(): void {

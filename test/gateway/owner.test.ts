@@ -79,6 +79,31 @@ test('a request that was cancelled while the link was down is cancelled in the r
   assert.deepEqual(ends, ['a cancelled'])
 })
 
+test('a cancel that was lost with the link is said again over the next', () => {
+  const { owner, state, sent, ends, listener } = rig()
+  owner.handle({ kind: 'up', link: link(1) })
+  for (const id of ['a', 'b']) owner.open(openOf(id), listener)
+  owner.cancel('a')
+  state.room = 0
+  owner.cancel('b')
+  owner.handle({ kind: 'down', link: link(1), reason: 'gone' })
+  state.room = 9
+  owner.handle({ kind: 'up', link: link(2) })
+  assert.deepEqual(sent, ['open a', 'open b', 'cancel a', 'cancel a', 'cancel b'])
+  assert.deepEqual(ends, ['a cancelled', 'b cancelled'])
+})
+
+test('what was cancelled is nothing for another starter', () => {
+  const { owner, sent, listener } = rig()
+  owner.handle({ kind: 'up', link: link(1) })
+  owner.open(openOf('a'), listener)
+  owner.handle({ kind: 'down', link: link(1), reason: 'gone' })
+  owner.cancel('a')
+  owner.setStarter({ ...starter, id: 'pi2' })
+  owner.handle({ kind: 'up', link: { ...link(2), peer: 'pi2' } })
+  assert.deepEqual(sent, ['open a'])
+})
+
 test('requests end when the starter that has moved cannot be reached', () => {
   const { owner, ends, run, listener } = rig()
   owner.handle({ kind: 'up', link: link(1) })
