@@ -59,6 +59,8 @@ export const limits = {
   sequences: 256,
   /** Requests that wait at the starter for a place. */
   waitingRequests: 1_024,
+  /** Ended answers that the starter keeps for owners that were away. */
+  keptAnswerBytes: 4 * MiB,
   /** Tokens and ends that wait for an owner's link before it is dropped. */
   ownerFrames: 65_536,
 
