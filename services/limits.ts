@@ -155,6 +155,11 @@ export const limits = {
   /** Requests that wait at a gateway, in all and of one client. */
   queuedRequests: 256,
   queuedOfClient: 32,
+  /** Requests that a coordinator keeps for the one after it, and how old they may be then. */
+  keptRequestBytes: 1 * MiB,
+  keptRequestMs: 3_600_000,
+  /** After a restart the queue waits so long for the ring to show itself. */
+  resumeMs: 10_000,
   /** Conversations that are remembered, their turns and bytes, and for how long unused. */
   conversations: 256,
   conversationTurns: 32,

@@ -30,6 +30,8 @@ export type CoreRequest = {
   text: TextRequest
   /** Absent: whatever is loaded. */
   model?: string | undefined
+  /** It runs in the ring already, for a process before this one. */
+  runs?: boolean | undefined
 }
 
 export type CoreOptions = {
@@ -89,11 +91,10 @@ export class RequestCore {
     if (place) listener.queued?.(this.#place(place.position))
   }
 
-  /** Counts a request that runs without having been submitted here (carried over a restart). */
-  adopt(id: string, client: string): (() => void) | undefined {
-    if (this.#running.has(id)) return undefined
-    this.#running.set(id, client)
-    return () => this.#finished(id)
+  /** Takes up a request that runs already: it has its place. */
+  resume(request: CoreRequest, listener: CoreListener): void {
+    const { client, text } = request
+    this.#start({ ...request, id: text.id, client, listener })
   }
 
   /** Ends a request, waiting or running. @returns whether it was here */

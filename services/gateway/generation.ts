@@ -21,6 +21,8 @@ export type TextRequest = {
   /** Tokens at most; absent: `DEFAULT_TOKENS`, as far as the context has room. */
   maxTokens?: number | undefined
   stop: readonly string[]
+  /** A process before this one asked it: the ring may run it, or have run it, already. */
+  again?: boolean | undefined
   /** Compares with a reference instead of sampling; see `Open`. */
   score?: Open['score'] | undefined
 }
@@ -123,7 +125,8 @@ export class Generations {
       this.#starting.delete(id)
       const open = openOf(model, request, ids)
       const stream = { stops: [...request.stop, ...stops], continues: 'prompt' in request.input }
-      this.#source.open(open, this.#take(model, open, stream, listener, startedAt, dropped))
+      const told = this.#take(model, open, stream, listener, startedAt, dropped)
+      this.#source.open(open, told, request.again)
       return open
     } catch (error) {
       if (!(error instanceof MdiError)) throw error
@@ -133,20 +136,6 @@ export class Generations {
       listener.error(error)
       return undefined
     }
-  }
-
-  /**
-   * Takes up a request that a process before this one had started: its tokens will be told
-   * again from the first.
-   */
-  resume(
-    model: GenerationModel,
-    open: Open,
-    stream: StreamForm,
-    listener: AnswerListener,
-    attach: (listener: Listener) => void,
-  ): void {
-    attach(this.#take(model, open, stream, listener, this.#clock.now(), 0))
   }
 
   #take(

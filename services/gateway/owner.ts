@@ -24,6 +24,8 @@ type Request = {
   nextStep: number
   /** The starter was told; a link that breaks may have lost the word. */
   cancelled: boolean
+  /** Opened where the starter does not know it: nobody can say whether it was opened before. */
+  again: boolean
 }
 
 export class Owner implements TokenSource {
@@ -70,21 +72,14 @@ export class Owner implements TokenSource {
     this.#wait()
   }
 
-  open(open: Open, listener: Listener): void {
-    const request = { open, listener, sent: false, nextStep: open.generated, cancelled: false }
+  /** @param nextStep tokens are told from this step on */
+  open(open: Open, listener: Listener, again = false, nextStep = open.generated): void {
+    const request = { open, listener, sent: again, nextStep, cancelled: false, again }
     this.#requests.set(open.id, request)
     if (!this.#starter) {
       this.#end(open.id, 'not-ready', 'No model is loaded; load one first.')
       return
     }
-    if (this.#link) this.#send(request)
-    else this.#wait()
-  }
-
-  /** Takes up requests of a process before this one: their tokens are told from a step on. */
-  attach(open: Open, listener: Listener, nextStep: number): void {
-    const request = { open, listener, sent: true, nextStep, cancelled: false }
-    this.#requests.set(open.id, request)
     if (this.#link) this.#send(request)
     else this.#wait()
   }
@@ -129,9 +124,11 @@ export class Owner implements TokenSource {
     } else if (event.frame.kind === 'end') {
       const end = readJson(event.frame.body, endSchema, 'an end')
       const request = this.#requests.get(end.id)
-      this.#requests.delete(end.id)
-      if (request && end.error?.code === 'not-found') this.#lost(request)
-      else request?.listener.end(end)
+      if (request && end.error?.code === 'not-found') this.#unknown(request)
+      else {
+        this.#requests.delete(end.id)
+        request?.listener.end(end)
+      }
     }
   }
 
@@ -185,6 +182,21 @@ export class Owner implements TokenSource {
         this.#lost(request)
       }
     })
+  }
+
+  /** The starter does not know it. */
+  #unknown(request: Request): void {
+    const { id } = request.open
+    if (request.again && !request.cancelled) {
+      request.again = false
+      request.sent = false
+      this.#send(request)
+    } else if (request.cancelled) this.#endCancelled(request)
+    else {
+      const starter = this.#starter?.id ?? 'that started the ring'
+      const what = `Node ${starter} knows nothing of the request any more (it was started anew, or the connection broke while it was asked)`
+      this.#end(id, 'node-lost', `${what}; ask again.`)
+    }
   }
 
   #lost(request: Request): void {

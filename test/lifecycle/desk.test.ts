@@ -98,3 +98,86 @@ test('a text side that cannot be opened is told to whoever asks', async () => {
   assert.deepEqual(log, ['a not-found: There is no model toy here.'])
   assert.deepEqual(desk.core.load, { running: 0, queued: 0 })
 })
+
+const requestOf = (id: string) => ({
+  client: 'c',
+  text: { id, input: { prompt: 'x' }, sampling: defaultSampling, stop: [] },
+})
+
+test('requests of a process before this one: told again, or opened where the ring does not know them', async () => {
+  const before = setUp()
+  for (const id of ['told', 'over']) before.submit(id)
+  await settled()
+  before.starter.deliver()
+  before.starter.token('told')
+  before.starter.token('over')
+  before.starter.finish('over')
+  // The coordinator is killed; the starter keeps its book.
+  const { desk, starter, log, clock } = setUp()
+  starter.down()
+  starter.ledger = before.starter.ledger
+  for (const [id, running] of before.starter.running) starter.running.set(id, running)
+  const listen = (id: string) => ({
+    text: (text: string) => log.push(`${id} says ${text}`),
+    end: ({ reason }: { reason: string }) => log.push(`${id} ${reason}`),
+    error: (error: MdiError) => log.push(`${id} ${error.message}`),
+  })
+  for (const id of ['told', 'over', 'new']) desk.resume(requestOf(id), listen(id), true)
+  await settled()
+  starter.up()
+  starter.deliver()
+  starter.deliver()
+  for (const id of ['told', 'new']) {
+    starter.token(id)
+    starter.finish(id)
+  }
+  assert.deepEqual(log, [
+    ...['told says a', 'over says a', 'over length'],
+    ...['told says b', 'told length', 'new says a', 'new length'],
+  ])
+  assert.deepEqual(desk.core.load, { running: 0, queued: 0 })
+  assert.equal(clock.waiting, 0)
+})
+
+test('the queue waits while it is held, can be cancelled, and goes on', async () => {
+  let held = true
+  const { desk, log, starter } = setUp({ holds: () => held, notReady: () => undefined })
+  const waits = (id: string) =>
+    desk.resume(
+      requestOf(id),
+      {
+        text: () => {},
+        queued: ({ position }) => log.push(`${id} at ${position}`),
+        end: ({ reason }) => log.push(`${id} ${reason}`),
+        error: ({ message }) => log.push(`${id} ${message}`),
+      },
+      false,
+    )
+  waits('a')
+  waits('b')
+  assert.equal(desk.cancel('a'), true)
+  held = false
+  desk.core.wake()
+  await settled()
+  starter.deliver()
+  starter.deliver()
+  starter.finish('b')
+  assert.deepEqual(log, ['a at 1', 'b at 2', 'a cancelled', 'b at 1', 'b length'])
+  assert.deepEqual(starter.heard, ['attach b', 'open b'])
+})
+
+test('a kept request whose model cannot be opened is answered', async () => {
+  const { desk, log } = setUp({
+    openText: async () => {
+      throw new MdiError('not-found', 'There is no model toy here.')
+    },
+  })
+  desk.resume(
+    requestOf('a'),
+    { text: () => {}, end: () => {}, error: ({ message }) => log.push(message) },
+    true,
+  )
+  await settled()
+  assert.deepEqual(log, ['There is no model toy here.'])
+  assert.deepEqual(desk.core.load, { running: 0, queued: 0 })
+})
