@@ -115,7 +115,8 @@ export const limits = {
   /** A whole MQTT packet; mosquitto's own bound is 2,000,000. */
   packetBytes: 1.5 * MiB,
   /** Messages that wait for the broker while it is away, retained ones apart, and those. */
-  busQueue: 256,
+  busQueue: 1_024,
+  busQueueBytes: 8 * MiB,
   busRetained: 4_096,
   /** The broker is dialed again after this time; and silence that it takes for a loss. */
   brokerRedialMs: 500,
@@ -210,6 +211,10 @@ assertRelation(
 assertRelation(
   limits.controlBytes < limits.packetBytes && limits.packetBytes < 2_000_000,
   'a control message fits into a packet, and a packet through mosquitto',
+)
+assertRelation(
+  limits.busQueue >= 2 * (limits.sequences + limits.queuedRequests),
+  'every request may be answered, at two topics, while the broker is away',
 )
 assertRelation(
   limits.fetchRecords * limits.fetchChunks <= limits.fetchesAhead,
