@@ -275,7 +275,7 @@ class CoordinatorProcess {
     })
     for (const kept of all) {
       const { id, request, asker, stream, runs } = kept
-      const listener = this.#bridge.listener(asker, id, stream)
+      const listener = this.#bridge.resume(asker, id, stream)
       const why = staleness(kept, this.#wallClock.now())
       if (!request || why !== undefined) listener.error(new MdiError('not-ready', why ?? ''))
       else this.#desk.resume(request, this.#kept.follow(request, kept, listener), runs)

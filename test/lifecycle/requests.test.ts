@@ -95,7 +95,7 @@ class Process {
     })
     for (const kept of readKept(disk)) {
       assert.ok(kept.request)
-      const listener = this.bridge.listener(kept.asker, kept.id, kept.stream)
+      const listener = this.bridge.resume(kept.asker, kept.id, kept.stream)
       const followed = this.kept.follow(kept.request, kept, listener)
       this.desk.resume(kept.request, followed, kept.runs)
     }
