@@ -59,6 +59,8 @@ export const limits = {
   sequences: 256,
   /** Requests that wait at the starter for a place. */
   waitingRequests: 1_024,
+  /** Ended answers that the starter keeps for owners that were away. */
+  keptAnswerBytes: 4 * MiB,
   /** Tokens and ends that wait for an owner's link before it is dropped. */
   ownerFrames: 65_536,
 
@@ -113,7 +115,8 @@ export const limits = {
   /** A whole MQTT packet; mosquitto's own bound is 2,000,000. */
   packetBytes: 1.5 * MiB,
   /** Messages that wait for the broker while it is away, retained ones apart, and those. */
-  busQueue: 256,
+  busQueue: 1_024,
+  busQueueBytes: 8 * MiB,
   busRetained: 4_096,
   /** The broker is dialed again after this time; and silence that it takes for a loss. */
   brokerRedialMs: 500,
@@ -153,6 +156,11 @@ export const limits = {
   /** Requests that wait at a gateway, in all and of one client. */
   queuedRequests: 256,
   queuedOfClient: 32,
+  /** Requests that a coordinator keeps for the one after it, and how old they may be then. */
+  keptRequestBytes: 1 * MiB,
+  keptRequestMs: 3_600_000,
+  /** After a restart the queue waits so long for the ring to show itself. */
+  resumeMs: 10_000,
   /** Conversations that are remembered, their turns and bytes, and for how long unused. */
   conversations: 256,
   conversationTurns: 32,
@@ -203,6 +211,10 @@ assertRelation(
 assertRelation(
   limits.controlBytes < limits.packetBytes && limits.packetBytes < 2_000_000,
   'a control message fits into a packet, and a packet through mosquitto',
+)
+assertRelation(
+  limits.busQueue >= 2 * (limits.sequences + limits.queuedRequests),
+  'every request may be answered, at two topics, while the broker is away',
 )
 assertRelation(
   limits.fetchRecords * limits.fetchChunks <= limits.fetchesAhead,

@@ -7,7 +7,7 @@
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Clock } from '../ports.ts'
-import type { Answer, AnswerListener, TextRequest } from './generation.ts'
+import { type AnswerListener, cancelledAnswer, type TextRequest } from './generation.ts'
 import { FairQueue } from './queue.ts'
 
 /** Where a waiting request stands. */
@@ -30,6 +30,8 @@ export type CoreRequest = {
   text: TextRequest
   /** Absent: whatever is loaded. */
   model?: string | undefined
+  /** It runs in the ring already, for a process before this one. */
+  runs?: boolean | undefined
 }
 
 export type CoreOptions = {
@@ -38,7 +40,7 @@ export type CoreOptions = {
   places(): number
   /** Runs a request; refusals come through the listener. */
   run(request: CoreRequest, listener: AnswerListener): void
-  /** Ends a running request. */
+  /** Ends a running request, however far it has come. */
   stop(id: string): void
 }
 
@@ -89,18 +91,17 @@ export class RequestCore {
     if (place) listener.queued?.(this.#place(place.position))
   }
 
-  /** Counts a request that runs without having been submitted here (carried over a restart). */
-  adopt(id: string, client: string): (() => void) | undefined {
-    if (this.#running.has(id)) return undefined
-    this.#running.set(id, client)
-    return () => this.#finished(id)
+  /** Takes up a request that runs already: it has its place. */
+  resume(request: CoreRequest, listener: CoreListener): void {
+    const { client, text } = request
+    this.#start({ ...request, id: text.id, client, listener })
   }
 
   /** Ends a request, waiting or running. @returns whether it was here */
   cancel(id: string): boolean {
     const waiting = this.#queue.remove(id)
     if (waiting) {
-      waiting.listener.end(cancelledAnswer(waiting))
+      waiting.listener.end(cancelledAnswer(id, waiting.model))
       this.#tellPlaces()
       return true
     }
@@ -177,13 +178,3 @@ export class RequestCore {
     if (this.#running.delete(id)) this.#next()
   }
 }
-
-const cancelledAnswer = ({ id, model }: Job): Answer => ({
-  id,
-  model: model ?? '',
-  text: '',
-  reason: 'cancelled',
-  promptTokens: 0,
-  tokens: 0,
-  dropped: 0,
-})

@@ -21,6 +21,8 @@ export type TextRequest = {
   /** Tokens at most; absent: `DEFAULT_TOKENS`, as far as the context has room. */
   maxTokens?: number | undefined
   stop: readonly string[]
+  /** A process before this one asked it: the ring may run it, or have run it, already. */
+  again?: boolean | undefined
   /** Compares with a reference instead of sampling; see `Open`. */
   score?: Open['score'] | undefined
 }
@@ -80,9 +82,8 @@ export class Generations {
   readonly #source: TokenSource
   readonly #clock: Clock
   readonly #running = new Map<string, Running>()
-  /** Requests whose prompt is being made; those given up are cancelled then. */
-  readonly #starting = new Set<string>()
-  readonly #givenUp = new Set<string>()
+  /** Requests whose prompt is being made: how each is given up. */
+  readonly #starting = new Map<string, () => void>()
 
   constructor(source: TokenSource, clock: Clock) {
     this.#source = source
@@ -98,62 +99,48 @@ export class Generations {
     return this.#running.has(id)
   }
 
-  /** Starts a request. Errors of its making go to the listener too. */
+  /**
+   * Starts a request. Errors of its making, the model's among them, go to the listener too.
+   * It can be cancelled as soon as this has been called.
+   */
   async submit(
-    model: GenerationModel,
+    from: GenerationModel | Promise<GenerationModel>,
     request: TextRequest,
     listener: AnswerListener,
   ): Promise<Open | undefined> {
+    const { id } = request
     const startedAt = this.#clock.now()
-    this.#starting.add(request.id)
+    let over = false
+    let unwanted = false
+    const giveUp = () => {
+      // The ring may run it already: it ends when that has been told.
+      unwanted = request.again === true
+      if (unwanted) return
+      over = true
+      this.#starting.delete(id)
+      listener.end(cancelledAnswer(id))
+    }
+    this.#starting.set(id, giveUp)
     try {
+      const model = await from
+      if (over) return undefined
       const { ids, stops, dropped } = await promptOf(model, request)
-      if (this.#givenUp.has(request.id)) {
-        listener.end({ ...emptyAnswer(model, request.id), reason: 'cancelled' })
-        return undefined
-      }
-      const room = model.context - ids.length
-      if (room < 1)
-        throw new MdiError(
-          'too-long',
-          `The prompt has ${ids.length} tokens or more; the context holds ${model.context}. Shorten it, or load the model with a larger context.`,
-        )
-      const open: Open = {
-        id: request.id,
-        model: model.manifest.name,
-        tokens: ids,
-        generated: 0,
-        sampling: request.sampling,
-        maxTokens: Math.min(request.maxTokens ?? DEFAULT_TOKENS, room),
-        endIds: model.manifest.text.endIds,
-        ...(request.score && { score: request.score }),
-      }
+      if (over) return undefined
+      this.#starting.delete(id)
+      const open = openOf(model, request, ids)
       const stream = { stops: [...request.stop, ...stops], continues: 'prompt' in request.input }
-      this.#source.open(open, this.#take(model, open, stream, listener, startedAt, dropped))
+      const told = this.#take(model, open, stream, listener, startedAt, dropped)
+      this.#source.open(open, told, request.again)
+      if (unwanted) this.#source.cancel(id)
       return open
     } catch (error) {
       if (!(error instanceof MdiError)) throw error
-      this.#running.delete(request.id)
+      if (over) return undefined
+      this.#starting.delete(id)
+      this.#running.delete(id)
       listener.error(error)
       return undefined
-    } finally {
-      this.#starting.delete(request.id)
-      this.#givenUp.delete(request.id)
     }
-  }
-
-  /**
-   * Takes up a request that a process before this one had started: its tokens will be told
-   * again from the first.
-   */
-  resume(
-    model: GenerationModel,
-    open: Open,
-    stream: StreamForm,
-    listener: AnswerListener,
-    attach: (listener: Listener) => void,
-  ): void {
-    attach(this.#take(model, open, stream, listener, this.#clock.now(), 0))
   }
 
   #take(
@@ -180,9 +167,11 @@ export class Generations {
     return { token: (token) => this.#token(token), end: (end) => this.#end(end) }
   }
 
+  /** Ends a request: at once while its prompt is being made, or else when the ring says so. */
   cancel(id: string): void {
-    if (this.#starting.has(id)) this.#givenUp.add(id)
-    this.#source.cancel(id)
+    const giveUp = this.#starting.get(id)
+    if (giveUp) giveUp()
+    else this.#source.cancel(id)
   }
 
   #token(token: Token): void {
@@ -238,6 +227,32 @@ const emptyAnswer = (model: GenerationModel, id: string): Answer => ({
   tokens: 0,
   dropped: 0,
 })
+
+/** What a request comes to that was cancelled before it entered the ring. */
+export const cancelledAnswer = (id: string, model = ''): Answer => ({
+  ...{ id, model, text: '', reason: 'cancelled' },
+  ...{ promptTokens: 0, tokens: 0, dropped: 0 },
+})
+
+/** @throws MdiError `too-long` where the prompt leaves no room for an answer */
+const openOf = (model: GenerationModel, request: TextRequest, ids: number[]): Open => {
+  const room = model.context - ids.length
+  if (room < 1)
+    throw new MdiError(
+      'too-long',
+      `The prompt has ${ids.length} tokens or more; the context holds ${model.context}. Shorten it, or load the model with a larger context.`,
+    )
+  return {
+    id: request.id,
+    model: model.manifest.name,
+    tokens: ids,
+    generated: 0,
+    sampling: request.sampling,
+    maxTokens: Math.min(request.maxTokens ?? DEFAULT_TOKENS, room),
+    endIds: model.manifest.text.endIds,
+    ...(request.score && { score: request.score }),
+  }
+}
 
 const promptOf = async (
   model: GenerationModel,

@@ -17,7 +17,16 @@ const PATIENCE_MS = 1_500
 /** A link that took no more frames is tried again after this time. */
 const AGAIN_MS = 10
 
-type Request = { open: Open; listener: Listener; sent: boolean; nextStep: number }
+type Request = {
+  open: Open
+  listener: Listener
+  sent: boolean
+  nextStep: number
+  /** The starter was told; a link that breaks may have lost the word. */
+  cancelled: boolean
+  /** Opened where the starter does not know it: nobody can say whether it was opened before. */
+  again: boolean
+}
 
 export class Owner implements TokenSource {
   readonly #links: Links
@@ -29,8 +38,11 @@ export class Owner implements TokenSource {
   /** What the link has not taken yet; it takes only so many frames at once. */
   #unsent: { frame: PlainDraft; request?: Request }[] = []
   #stopAgain: (() => void) | undefined
-  /** Cancelled while the link was down: the ring still runs them. */
-  readonly #cancelled = new Set<string>()
+  /**
+   * Cancelled and ended here, and from which step on; the ring may still run them, until it has
+   * told their end.
+   */
+  readonly #cancelled = new Map<string, number>()
 
   /** @param links whose events of purpose `owner` are handed to `handle` */
   constructor(links: Links, clock: Clock) {
@@ -52,17 +64,20 @@ export class Owner implements TokenSource {
   setStarter(starter: Peer | undefined): void {
     if (JSON.stringify(starter) === JSON.stringify(this.#starter)) return
     if (this.#starter) this.#links.drop(this.#starter.id, 'owner')
-    if (this.#starter && starter?.id !== this.#starter.id)
+    const another = starter?.id !== this.#starter?.id
+    if (this.#starter && another)
       this.#endAll('node-lost', 'The ring was given up; the request was ended.')
     this.#starter = starter
     this.#down()
+    if (another) this.#cancelled.clear()
     if (!starter) return
     this.#links.keep(starter, 'owner')
     this.#wait()
   }
 
-  open(open: Open, listener: Listener): void {
-    const request: Request = { open, listener, sent: false, nextStep: open.generated }
+  /** @param nextStep tokens are told from this step on */
+  open(open: Open, listener: Listener, again = false, nextStep = open.generated): void {
+    const request = { open, listener, sent: again, nextStep, cancelled: false, again }
     this.#requests.set(open.id, request)
     if (!this.#starter) {
       this.#end(open.id, 'not-ready', 'No model is loaded; load one first.')
@@ -72,23 +87,18 @@ export class Owner implements TokenSource {
     else this.#wait()
   }
 
-  /** Takes up requests of a process before this one: their tokens are told from a step on. */
-  attach(open: Open, listener: Listener, nextStep: number): void {
-    const request: Request = { open, listener, sent: true, nextStep }
-    this.#requests.set(open.id, request)
-    if (this.#link) this.#send(request)
-    else this.#wait()
-  }
-
   cancel(id: string): void {
     const request = this.#requests.get(id)
     if (!request) return
-    if (this.#link) this.#frame('cancel', { id })
-    else {
-      this.#requests.delete(id)
-      if (request.sent) this.#cancelled.add(id)
-      request.listener.end({ id, reason: 'cancelled' })
-    }
+    request.cancelled = true
+    if (this.#link && request.sent) this.#frame('cancel', { id })
+    else this.#endCancelled(request)
+  }
+
+  #endCancelled({ open: { id }, sent, nextStep, listener }: Request): void {
+    this.#requests.delete(id)
+    if (sent) this.#cancelled.set(id, nextStep)
+    listener.end({ id, reason: 'cancelled' })
   }
 
   handle(event: LinkEvent): void {
@@ -98,8 +108,10 @@ export class Owner implements TokenSource {
       this.#link = link
       this.#stopWaiting?.()
       this.#stopWaiting = undefined
-      for (const id of this.#cancelled) this.#frame('cancel', { id })
-      this.#cancelled.clear()
+      for (const [id, fromStep] of this.#cancelled) {
+        this.#frame('attach', { id, fromStep })
+        this.#frame('cancel', { id })
+      }
       for (const request of this.#requests.values()) this.#send(request)
       return
     }
@@ -117,14 +129,20 @@ export class Owner implements TokenSource {
     } else if (event.frame.kind === 'end') {
       const end = readJson(event.frame.body, endSchema, 'an end')
       const request = this.#requests.get(end.id)
-      this.#requests.delete(end.id)
-      if (request && end.error?.code === 'not-found') this.#lost(request)
-      else request?.listener.end(end)
+      if (this.#cancelled.delete(end.id)) {
+        if (request) this.#send(request)
+      } else if (request && end.error?.code === 'not-found') this.#unknown(request)
+      else {
+        this.#requests.delete(end.id)
+        request?.listener.end(end)
+      }
     }
   }
 
   #send(request: Request): void {
     const { open, sent, nextStep } = request
+    // The one before it of this name is to end first.
+    if (this.#cancelled.has(open.id)) return
     if (sent) this.#frame('attach', { id: open.id, fromStep: nextStep })
     else this.#frame('open', open, request)
     request.sent = true
@@ -159,6 +177,8 @@ export class Owner implements TokenSource {
     this.#unsent = []
     this.#stopAgain?.()
     this.#stopAgain = undefined
+    for (const request of [...this.#requests.values()])
+      if (request.cancelled) this.#endCancelled(request)
   }
 
   #wait(): void {
@@ -171,6 +191,23 @@ export class Owner implements TokenSource {
         this.#lost(request)
       }
     })
+  }
+
+  /** The starter does not know it. */
+  #unknown(request: Request): void {
+    const { id } = request.open
+    if (request.again && !request.cancelled) {
+      request.again = false
+      request.sent = false
+      this.#send(request)
+    } else if (request.cancelled) {
+      this.#requests.delete(id)
+      request.listener.end({ id, reason: 'cancelled' })
+    } else {
+      const starter = this.#starter?.id ?? 'that started the ring'
+      const what = `Node ${starter} knows nothing of the request any more (it was started anew, or the connection broke while it was asked)`
+      this.#end(id, 'node-lost', `${what}; ask again.`)
+    }
   }
 
   #lost(request: Request): void {

@@ -3,8 +3,12 @@ import type { Listener } from '../ring/ledger.ts'
 import type { Open } from '../wire/requests.ts'
 
 export interface TokenSource {
-  /** Starts a request; its tokens and its end are told to the listener, in order. */
-  open(request: Open, listener: Listener): void
+  /**
+   * Starts a request; its tokens and its end are told to the listener, in order.
+   * @param again a process before this one may have started it: then its tokens are told
+   *   from the first
+   */
+  open(request: Open, listener: Listener, again?: boolean): void
   /** Ends a request; the end is told. */
   cancel(id: string): void
 }

@@ -11,9 +11,9 @@ import {
 } from '../control/coordinator.ts'
 import type { Plan } from '../control/plan.ts'
 import { MdiError } from '../errors.ts'
-import { type Asker, Bridge, type Doings } from '../gateway/bridge.ts'
-import type { StreamForm } from '../gateway/generation.ts'
-import { realClock, realRandom } from '../io/clock.ts'
+import { Bridge, type Doings } from '../gateway/bridge.ts'
+import { KeptRequests, readKept, staleness } from '../gateway/kept.ts'
+import { realClock, realRandom, realWallClock } from '../io/clock.ts'
 import type { LoadedConfig } from '../io/config.ts'
 import { hubEnvironment } from '../io/hub.ts'
 import { MqttBus } from '../io/mqtt.ts'
@@ -21,12 +21,12 @@ import { WeightServer } from '../io/serve.ts'
 import type { SqliteStore } from '../io/sqlite.ts'
 import { ownAddresses } from '../io/system.ts'
 import { TcpLinks } from '../io/tcp.ts'
+import { limits } from '../limits.ts'
 import { catalogue, findEntry } from '../model/catalogue.ts'
 import { manifestReference } from '../model/manifest.ts'
 import { version } from '../version.ts'
 import type { BridgeHealth, Command } from '../wire/control.ts'
 import { PROTOCOL } from '../wire/frame.ts'
-import type { Open } from '../wire/requests.ts'
 import {
   buildTopic,
   filterOf,
@@ -44,11 +44,8 @@ import { changes, log, setLogLevel } from './log.ts'
 import { pull } from './pull.ts'
 
 const PLAN = 'plan'
-const REQUESTS = 'requests'
+const REQUESTS = 'asked'
 const HEALTH_MS = 5_000
-
-/** A request as it is kept for a process after this one. */
-type KeptRequest = { open: Open; form: StreamForm; asker: Asker; stream: boolean }
 
 export type CoordinatorService = { stop(): Promise<void> }
 
@@ -77,9 +74,11 @@ class CoordinatorProcess {
   readonly #id: string
   readonly #links: TcpLinks
   readonly #desk: Desk
-  /** Who asked for requests that are on their way into the ring. */
-  readonly #asked = new Map<string, { asker: Asker; stream: boolean }>()
-  readonly #kept = new Map<string, KeptRequest>()
+  readonly #wallClock = realWallClock()
+  readonly #kept: KeptRequests
+  /** Requests of the process before this one wait for the ring to show itself. */
+  #resuming = false
+  #stopResuming: () => void = () => {}
   readonly #live: LiveSettings
   readonly #replies = new Map<string, (outcome: unknown) => void>()
   readonly #startedAt = realClock.now()
@@ -108,6 +107,7 @@ class CoordinatorProcess {
     })
     this.#desk = new Desk({
       links: this.#links,
+      clock: realClock,
       openText: async ({ model }) => {
         const manifest = await findModel(store, model)
         return textSide(entry, manifest, this.#coordinator.plan.context)
@@ -116,9 +116,17 @@ class CoordinatorProcess {
         const { ring, reason = '' } = this.#coordinator.health
         return ring === 'ready' ? undefined : reason
       },
-      onOpened: (open, form) => this.#opened(open, form),
-      onEnded: (id) => this.#ended(id),
+      holds: () => this.#resuming && this.#coordinator.health.ring === 'waiting',
     })
+    const told = changes(log)
+    this.#kept = new KeptRequests(async (text) => {
+      try {
+        await store.setConfig(REQUESTS, text)
+      } catch (error) {
+        if (!(error instanceof MdiError)) throw error
+        told(`Requests are not kept over a restart: ${error.message}`)
+      }
+    }, this.#wallClock)
     this.#links.onHello((hello) =>
       hello.purpose === 'weights'
         ? undefined
@@ -147,8 +155,7 @@ class CoordinatorProcess {
     })
     this.#bridge = new Bridge(this.#bus, realClock, realRandom, {
       generate: (request, listener, asked) => {
-        this.#asked.set(request.text.id, asked)
-        this.#desk.submit(request, listener)
+        this.#desk.submit(request, this.#kept.follow(request, asked, listener))
       },
       running: (id) => this.#desk.core.has(id),
       do: this.#doings(),
@@ -253,34 +260,27 @@ class CoordinatorProcess {
     if (this.#bus) this.#tellInfo()
   }
 
-  #opened(open: Open, form: StreamForm): void {
-    const asked = this.#asked.get(open.id)
-    if (!asked) return
-    this.#kept.set(open.id, { open, form, ...asked })
-    this.#keepRequests()
-  }
-
-  #ended(id: string): void {
-    this.#asked.delete(id)
-    if (this.#kept.delete(id)) this.#keepRequests()
-  }
-
-  #keepRequests(): void {
-    void this.#store.setConfig(REQUESTS, JSON.stringify([...this.#kept.values()]))
-  }
-
-  /** Takes up the requests of the process before this one; the ring has run on with them. */
+  /**
+   * Takes up the requests of the process before this one: the ring has run on with some, the
+   * others wait in the queue until the ring shows itself.
+   */
   async #resume(): Promise<void> {
     const text = await this.#store.getConfig(REQUESTS)
-    const kept = text === undefined ? [] : (JSON.parse(text) as KeptRequest[])
-    if (kept.length === 0) return
-    const side = await this.#desk.text()
-    if (!side) return
-    for (const request of kept) {
-      const { open, form, asker, stream } = request
-      this.#kept.set(open.id, request)
-      this.#desk.resume(side, open, form, this.#bridge.listener(asker, open.id, stream))
+    const all = text === undefined ? [] : readKept(text)
+    if (all.length === 0) return
+    this.#resuming = true
+    this.#stopResuming = realClock.after(limits.resumeMs, () => {
+      this.#resuming = false
+      this.#desk.core.wake()
+    })
+    for (const kept of all) {
+      const { id, request, asker, stream, runs } = kept
+      const listener = this.#bridge.resume(asker, id, stream)
+      const why = staleness(kept, this.#wallClock.now())
+      if (!request || why !== undefined) listener.error(new MdiError('not-ready', why ?? ''))
+      else this.#desk.resume(request, this.#kept.follow(request, kept, listener), runs)
     }
+    this.#kept.write()
   }
 
   #doings(): Doings {
@@ -425,6 +425,7 @@ class CoordinatorProcess {
     const state = `${ring} ${reason ?? ''}`
     if (!always && state === this.#healthTold) return
     this.#healthTold = state
+    this.#desk.core.wake()
     if (!this.#bus) return
     const payload = writeMessage('bridgeHealth', this.#healthNow())
     this.#bus.publish(buildTopic('bridgeHealth', {}), payload, optionsOf('bridgeHealth'))
@@ -449,6 +450,7 @@ class CoordinatorProcess {
 
   async #stop(stateTopic: string): Promise<void> {
     this.#stopHealth()
+    this.#stopResuming()
     await this.#gateway?.stop()
     const offline = writeMessage('bridgeState', { state: 'offline' })
     this.#bus.publish(stateTopic, offline, optionsOf('bridgeState'))

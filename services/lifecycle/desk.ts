@@ -5,17 +5,10 @@
  */
 import { MdiError } from '../errors.ts'
 import { type CoreListener, type CoreRequest, RequestCore } from '../gateway/core.ts'
-import {
-  type AnswerListener,
-  type GenerationModel,
-  Generations,
-  type StreamForm,
-} from '../gateway/generation.ts'
+import { type AnswerListener, type GenerationModel, Generations } from '../gateway/generation.ts'
 import { Owner } from '../gateway/owner.ts'
-import { realClock } from '../io/clock.ts'
-import type { Links } from '../ports.ts'
+import type { Clock, Links } from '../ports.ts'
 import { placesOf } from '../ring/node.ts'
-import type { Open } from '../wire/requests.ts'
 import type { Peer } from '../wire/values.ts'
 
 /** A model's tokenizer and template, until it is closed. */
@@ -32,13 +25,13 @@ export type LoadedRing = {
 
 export type DeskOptions = {
   links: Links
+  clock: Clock
   /** Opens the text side of the model that is loaded. */
   openText(ring: LoadedRing): Promise<TextSide>
   /** Why requests cannot run now; undefined: they can. */
   notReady(): string | undefined
-  /** A request has entered the ring, or it has ended. */
-  onOpened?(open: Open, form: StreamForm): void
-  onEnded?(id: string): void
+  /** Whether requests wait in the queue even where there are places. */
+  holds?(): boolean
 }
 
 export class Desk {
@@ -53,15 +46,21 @@ export class Desk {
 
   constructor(options: DeskOptions) {
     this.#options = options
-    this.#owner = new Owner(options.links, realClock)
-    options.links.onEvent((event) => this.#owner.handle(event))
-    this.generations = new Generations(this.#owner, realClock)
+    const { links, clock } = options
+    this.#owner = new Owner(links, clock)
+    links.onEvent((event) => this.#owner.handle(event))
+    this.generations = new Generations(this.#owner, clock)
     this.core = new RequestCore({
-      clock: realClock,
-      places: () => placesOf(this.#ring?.stages ?? 1),
-      run: (request, listener) => void this.#run(request, this.#counted(request.text.id, listener)),
+      clock,
+      places: () => (options.holds?.() ? 0 : placesOf(this.#ring?.stages ?? 1)),
+      run: (request, listener) => void this.#run(request, this.#counted(listener)),
       stop: (id) => this.generations.cancel(id),
     })
+  }
+
+  /** Requests in the ring that have not ended. */
+  get owned(): number {
+    return this.#owner.size
   }
 
   /** Name of the model that is loaded. */
@@ -107,24 +106,14 @@ export class Desk {
     return opening
   }
 
-  /** Takes up a request that a process before this one had started. */
-  resume(side: TextSide, open: Open, form: StreamForm, listener: AnswerListener): void {
-    const over = this.core.adopt(open.id, 'before')
-    const counted = this.#counted(open.id, listener)
-    const told: AnswerListener = {
-      ...counted,
-      end: (answer) => {
-        over?.()
-        counted.end(answer)
-      },
-      error: (error) => {
-        over?.()
-        counted.error(error)
-      },
-    }
-    this.generations.resume(side.model, open, form, told, (ring) =>
-      this.#owner.attach(open, ring, 0),
-    )
+  /**
+   * Takes up a request that a process before this one was asked.
+   * @param runs it had a place in the ring, which runs on without a coordinator
+   */
+  resume(request: CoreRequest, listener: CoreListener, runs: boolean): void {
+    const again = { ...request, runs, text: { ...request.text, again: true } }
+    if (runs) this.core.resume(again, listener)
+    else this.core.submit(again, listener)
   }
 
   async close(): Promise<void> {
@@ -134,41 +123,32 @@ export class Desk {
     )
   }
 
-  async #run({ text, model: name }: CoreRequest, listener: AnswerListener): Promise<void> {
-    try {
-      const side = await this.#side()
-      const loaded = this.#ring?.model
-      if (!side || loaded === undefined)
-        throw new MdiError('not-ready', 'No model is loaded; load one with `mdi load MODEL`.')
-      if (name !== undefined && name !== loaded)
-        throw new MdiError('not-found', `The model ${name} is not loaded; ${loaded} is.`)
-      const why = this.#options.notReady()
-      if (why !== undefined) throw new MdiError('not-ready', `The ring is not ready. ${why}`.trim())
-      const open = await this.generations.submit(side.model, text, listener)
-      if (!open || !this.generations.has(open.id)) return
-      const form = { stops: [...text.stop], continues: 'prompt' in text.input }
-      this.#options.onOpened?.(open, form)
-    } catch (error) {
-      if (!(error instanceof MdiError)) throw error
-      listener.error(error)
-    }
+  async #run(request: CoreRequest, listener: AnswerListener): Promise<void> {
+    await this.generations.submit(this.#modelFor(request), request.text, listener)
   }
 
-  #counted(id: string, listener: AnswerListener): AnswerListener {
+  /** The model that a request is to run on. @throws MdiError why it cannot */
+  async #modelFor({ model: name, runs }: CoreRequest): Promise<GenerationModel> {
+    const side = await this.#side()
+    const loaded = this.#ring?.model
+    if (!side || loaded === undefined)
+      throw new MdiError('not-ready', 'No model is loaded; load one with `mdi load MODEL`.')
+    if (name !== undefined && name !== loaded)
+      throw new MdiError('not-found', `The model ${name} is not loaded; ${loaded} is.`)
+    const why = runs ? undefined : this.#options.notReady()
+    if (why !== undefined) throw new MdiError('not-ready', `The ring is not ready. ${why}`.trim())
+    return side.model
+  }
+
+  #counted(listener: AnswerListener): AnswerListener {
     return {
       text: (text) => listener.text(text),
       token: (token) => {
         this.tokens += 1
         listener.token?.(token)
       },
-      end: (answer) => {
-        listener.end(answer)
-        this.#options.onEnded?.(id)
-      },
-      error: (error) => {
-        listener.error(error)
-        this.#options.onEnded?.(id)
-      },
+      end: (answer) => listener.end(answer),
+      error: (error) => listener.error(error),
     }
   }
 }

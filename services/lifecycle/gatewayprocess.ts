@@ -3,7 +3,7 @@
  * who starts the ring and with which model, fetches what that model needs to speak from a
  * peer, and asks the starter itself. Coordinator and broker may be away meanwhile.
  */
-import { realRandom } from '../io/clock.ts'
+import { realClock, realRandom } from '../io/clock.ts'
 import type { LoadedConfig } from '../io/config.ts'
 import { MqttBus } from '../io/mqtt.ts'
 import { TcpLinks } from '../io/tcp.ts'
@@ -59,6 +59,7 @@ class GatewayProcess {
     })
     this.#desk = new Desk({
       links: this.#links,
+      clock: realClock,
       openText: (ring) => this.#openText(ring),
       notReady: () => {
         const { health } = this.#gateway.watch

@@ -3,6 +3,7 @@
  * that an owner that went away (a coordinator that restarts) can attach again and miss
  * none.
  */
+import { limits } from '../limits.ts'
 import type { End, Token } from '../wire/requests.ts'
 
 /** An owner's end of a request. */
@@ -14,29 +15,47 @@ export interface Listener {
 type Entry = {
   listener: Listener | undefined
   tokens: Token[]
+  /** What the tokens take, about. */
+  bytes: number
   end?: End
   /** Since when nobody listens, or since when it has ended. */
   since: number
 }
 
-/** How long a request is kept for an owner that may come back. */
+/** How long an answer is kept that was told, and how long a request runs for nobody. */
 export const KEPT_MS = 60_000
+/** How long an end is kept that no owner may have heard: one that is away comes for it. */
+export const UNHEARD_MS = 3_600_000
+/** What a token takes here, about. */
+export const TOKEN_BYTES = 64
+
+const bytesOf = ({ logprobs }: Token): number => TOKEN_BYTES + 8 * (logprobs?.length ?? 0)
 
 export class Ledger {
   readonly #entries = new Map<string, Entry>()
+  /** Bytes of the entries that have ended. */
+  #ended = 0
+
+  /** Requests that are written here. */
+  get size(): number {
+    return this.#entries.size
+  }
 
   /** Starts a request's page. @returns false where a request of this id runs */
   open(id: string, listener: Listener, now: number): boolean {
     const known = this.#entries.get(id)
     if (known && !known.end) return false
-    this.#entries.set(id, { listener, tokens: [], since: now })
+    this.#forget(id)
+    this.#entries.set(id, { listener, tokens: [], bytes: TOKEN_BYTES, since: now })
     return true
   }
 
   token(token: Token): void {
     const entry = this.#entries.get(token.id)
-    entry?.tokens.push(token)
-    entry?.listener?.token(token)
+    if (!entry) return
+    entry.tokens.push(token)
+    entry.bytes += bytesOf(token)
+    entry.listener?.token(token)
   }
 
   end(end: End, now: number): void {
@@ -44,7 +63,9 @@ export class Ledger {
     if (!entry || entry.end) return
     entry.end = end
     entry.since = now
+    this.#ended += entry.bytes
     entry.listener?.end(end)
+    this.#shrink()
   }
 
   /** Tells everything since a step to a new listener. @returns false for an unknown id */
@@ -66,14 +87,33 @@ export class Ledger {
     }
   }
 
-  /** Forgets what has ended long ago. @returns ids that run and that nobody came back for */
+  /**
+   * Forgets what has ended long ago, and what runs and nobody came back for.
+   * @returns the ids of the latter, which are to be ended
+   */
   expire(now: number): string[] {
     const orphans: string[] = []
-    for (const [id, entry] of this.#entries) {
-      if (now - entry.since < KEPT_MS) continue
-      if (entry.end) this.#entries.delete(id)
-      else if (!entry.listener) orphans.push(id)
+    for (const [id, { end, listener, since }] of this.#entries) {
+      if (now - since < (end && !listener ? UNHEARD_MS : KEPT_MS)) continue
+      if (!end && listener) continue
+      if (!end) orphans.push(id)
+      this.#forget(id)
     }
     return orphans
+  }
+
+  #forget(id: string): void {
+    const entry = this.#entries.get(id)
+    if (entry?.end) this.#ended -= entry.bytes
+    this.#entries.delete(id)
+  }
+
+  /** Ended answers take only so much: first those go that were heard, then the oldest. */
+  #shrink(): void {
+    for (const heard of [true, false])
+      for (const [id, { end, listener }] of this.#entries) {
+        if (this.#ended <= limits.keptAnswerBytes) return
+        if (end && (listener !== undefined) === heard) this.#forget(id)
+      }
   }
 }

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { KEPT_MS, Ledger, type Listener } from '../../services/ring/ledger.ts'
+import { limits } from '../../services/limits.ts'
+import {
+  KEPT_MS,
+  Ledger,
+  type Listener,
+  TOKEN_BYTES,
+  UNHEARD_MS,
+} from '../../services/ring/ledger.ts'
 
 const ear = () => {
   const heard: string[] = []
@@ -41,16 +48,62 @@ test('an id is in use while its request runs, and free when it has ended', () =>
   assert.deepEqual(heard, ['r 0', 'r error'])
 })
 
-test('what has ended is kept for a while; what runs for nobody is named', () => {
+test('what was told to its end is kept for a while; what runs for nobody is named', () => {
   const { listener } = ear()
   const ledger = new Ledger()
   ledger.open('ended', listener, 0)
   ledger.end({ id: 'ended', reason: 'end' }, 0)
-  ledger.open('runs', listener, 0)
+  const owner = ear()
+  ledger.open('runs', owner.listener, 0)
   ledger.open('heard', ear().listener, 0)
-  ledger.detach(listener, 10)
+  ledger.detach(owner.listener, 10)
   assert.deepEqual(ledger.expire(KEPT_MS - 1), [])
   assert.equal(ledger.attach('ended', 0, listener), true)
   assert.deepEqual(ledger.expire(KEPT_MS + 10), ['runs'])
   assert.equal(ledger.attach('ended', 0, listener), false)
+})
+
+test('an end that nobody heard waits for its owner much longer', () => {
+  const [gone, back] = [ear(), ear()]
+  const ledger = new Ledger()
+  for (const id of ['before', 'after']) ledger.open(id, gone.listener, 0)
+  // Told into a link that was broken already, and to nobody.
+  ledger.end({ id: 'before', reason: 'end' }, 0)
+  ledger.detach(gone.listener, 10)
+  ledger.end({ id: 'after', reason: 'length' }, 20)
+  assert.deepEqual(ledger.expire(UNHEARD_MS - 1), [])
+  for (const id of ['before', 'after']) assert.equal(ledger.attach(id, 0, back.listener), true)
+  assert.deepEqual(back.heard, ['before end', 'after length'])
+  assert.deepEqual(ledger.expire(UNHEARD_MS + 20), [])
+  assert.equal(ledger.size, 0)
+})
+
+test('a request that was given up for want of an owner leaves no answer behind', () => {
+  const { listener, heard } = ear()
+  const ledger = new Ledger()
+  ledger.open('r', listener, 0)
+  ledger.detach(listener, 0)
+  assert.deepEqual(ledger.expire(KEPT_MS), ['r'])
+  ledger.end({ id: 'r', reason: 'cancelled' }, KEPT_MS)
+  assert.equal(ledger.attach('r', 0, listener), false)
+  assert.deepEqual(heard, [])
+})
+
+test('ended answers are bounded in bytes: those that were heard go first, then the oldest', () => {
+  const { listener } = ear()
+  const gone = ear()
+  const ledger = new Ledger()
+  const tokens = Math.ceil(limits.keptAnswerBytes / TOKEN_BYTES / 4)
+  const run = (id: string, to: Listener) => {
+    ledger.open(id, to, 0)
+    for (let step = 0; step < tokens; step++) ledger.token(token(id, step))
+    ledger.end({ id, reason: 'length' }, 0)
+  }
+  run('unheard', gone.listener)
+  ledger.detach(gone.listener, 0)
+  for (const id of ['a', 'b', 'c', 'd']) run(id, listener)
+  const has = ['unheard', 'a', 'b', 'c', 'd'].filter((id) => ledger.attach(id, 0, listener))
+  assert.deepEqual(has, ['unheard', 'c', 'd'])
+  ledger.open('r', listener, 0)
+  assert.equal(ledger.size, 4, 'what runs is not counted, and never dropped')
 })

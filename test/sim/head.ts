@@ -72,7 +72,7 @@ export class Head {
       if (connection.up) this.#feed({ kind: 'bus' })
     })
     for (const r of cluster.requests)
-      if (r.sent && !r.ended) this.owner.attach(r.open, r, r.nextStep)
+      if (r.sent && !r.ended) this.owner.open(r.open, r, true, r.nextStep)
   }
 
   #feed(event: CoordinatorEvent): void {

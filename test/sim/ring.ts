@@ -192,7 +192,7 @@ export class Ring {
     links.onEvent((event) => owner.handle(event))
     this.owner = { id: 'owner', process, owner }
     owner.setStarter({ id: this.starter.id, addresses: [this.starter.id], port: 1 })
-    for (const r of before) owner.attach(r.open, r, r.open.generated + r.told)
+    for (const r of before) owner.open(r.open, r, true, r.nextStep)
   }
 
   /** A new random request, at the starter or over a link to it. */

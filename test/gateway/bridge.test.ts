@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ANSWER_BYTES, Bridge } from '../../services/gateway/bridge.ts'
+import type { CoreListener, CoreRequest } from '../../services/gateway/core.ts'
+import { FakeBus } from '../fakes/bus.ts'
+import { FakeClock } from '../fakes/clock.ts'
+import { answerOf } from '../fakes/core.ts'
+
+const setUp = () => {
+  const bus = new FakeBus()
+  const running = new Map<string, { request: CoreRequest; listener: CoreListener }>()
+  let numbers = 0
+  let done = 0
+  const bridge = new Bridge(
+    bus,
+    new FakeClock(),
+    { uint32: () => ++numbers },
+    {
+      generate: (request, listener) => running.set(request.text.id, { request, listener }),
+      running: (id) => running.has(id),
+      do: {
+        cancel: ({ id }) => {
+          done += 1
+          return { id }
+        },
+        unload: () => ({ model: 'x'.repeat(ANSWER_BYTES / 4) }),
+      },
+    },
+  )
+  bridge.start()
+  const ask = (verb: string, message: object, responseTopic?: string) =>
+    bus.come(
+      `mdi/bridge/request/${verb}`,
+      JSON.stringify(message),
+      responseTopic === undefined ? {} : { responseTopic },
+    )
+  const end = (id: string, text: string) => {
+    const { request, listener } = running.get(id) ?? {}
+    running.delete(id)
+    if (request) listener?.end(answerOf(request, text))
+  }
+  const told = (topic: string) =>
+    bus.published.all
+      .filter((p) => p.topic === topic)
+      .map((p) => JSON.parse(p.payload) as { data: { text: string }; transaction: unknown })
+  return { ask, end, told, running, times: () => done }
+}
+const prompt = { prompt: 'x', transaction: 'same', stream: false }
+
+test('one transaction of two clients: each is answered, where it listens, with its own', () => {
+  const { ask, end, told, running } = setUp()
+  ask('generate', prompt, 'to/a')
+  ask('generate', prompt, 'to/b')
+  const [a, b] = [...running.keys()] as [string, string]
+  assert.equal(a, 'same')
+  assert.match(b, /^r-/)
+  assert.deepEqual(
+    [...running.values()].map((r) => r.request.client),
+    ['mqtt to/a', 'mqtt to/b'],
+  )
+  end(a, 'of a')
+  // Asked again while it runs: neither done twice, nor answered with the other's.
+  ask('generate', { ...prompt, again: true }, 'to/b')
+  assert.deepEqual([...running.keys()], [b])
+  assert.equal(told('to/b').length, 0)
+  end(b, 'of b')
+  ask('generate', { ...prompt, again: true }, 'to/a')
+  ask('generate', { ...prompt, again: true }, 'to/b')
+  assert.deepEqual(
+    [told('to/a'), told('to/b')].map((all) => all.map((m) => m.data.text)),
+    [
+      ['of a', 'of a'],
+      ['of b', 'of b'],
+    ],
+  )
+})
+
+test('two requests of one client that share a transaction are both awaited', () => {
+  const { ask, end, told, running } = setUp()
+  ask('generate', prompt)
+  ask('generate', prompt)
+  const [a, b] = [...running.keys()] as [string, string]
+  end(a, 'first')
+  ask('generate', { ...prompt, again: true })
+  assert.equal(told('mdi/bridge/response/generate').length, 1)
+  end(b, 'second')
+  assert.equal(told('mdi/bridge/response/generate').length, 2)
+})
+
+test('answers are kept for whoever asks again, so many bytes of them', async () => {
+  const { ask, told, times } = setUp()
+  ask('cancel', { id: 'r', transaction: 0 })
+  await null
+  ask('cancel', { id: 'r', transaction: 0, again: true })
+  await null
+  assert.deepEqual([times(), told('mdi/bridge/response/cancel').length], [1, 2])
+  for (let i = 1; i <= 4; i++) ask('unload', { transaction: i })
+  await null
+  await null
+  ask('cancel', { id: 'r', transaction: 0, again: true })
+  await null
+  assert.equal(times(), 2, 'that answer had made room')
+})

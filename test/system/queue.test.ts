@@ -1,0 +1,58 @@
+/** Requests that wait when their coordinator is killed. */
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import type { Cluster } from '../../scripts/cluster.ts'
+import type { BusMessage } from '../../services/ports.ts'
+import { Events } from '../fakes/events.ts'
+import { type Mosquitto, mosquittoPath, startMosquitto } from '../fakes/mosquitto.ts'
+import { makeScene, type Scene, sampling } from '../fakes/processes.ts'
+
+const mosquitto = mosquittoPath()
+const RUNNING = 8
+const WAITING = 16
+
+describe('a queue and its coordinator', {
+  skip: mosquitto ? false : 'mosquitto is not installed',
+}, () => {
+  let scene: Scene
+  let broker: Mosquitto
+  let cluster: Cluster
+
+  before(async () => {
+    scene = await makeScene()
+    broker = await startMosquitto(mosquitto as string)
+    cluster = await scene.cluster({ nodes: 1, broker: `mqtt://127.0.0.1:${broker.port}` })
+    await cluster.load(scene.model.name)
+    await cluster.watch.ready()
+  })
+  after(async () => {
+    await scene?.close()
+    await broker?.stop()
+  })
+
+  test('killed with a full ring and a queue: every request is answered after the restart', async () => {
+    const { bus } = cluster.watch
+    const messages = new Events<{ topic: string; said: Record<string, unknown> }>()
+    const hear = ({ topic, payload }: BusMessage) =>
+      messages.add({ topic, said: JSON.parse(Buffer.from(payload).toString()) })
+    bus.subscribe('mdi/bridge/stream/#', hear)
+    bus.subscribe('mdi/bridge/response/generate', hear)
+    for (let i = 0; i < RUNNING + WAITING; i++) {
+      const ask = { transaction: i, prompt: `Once ${i}`, maxTokens: 300, sampling: sampling(i) }
+      const options = { qos: 1, retain: false } as const
+      bus.publish('mdi/bridge/request/generate', JSON.stringify(ask), options)
+    }
+    await messages.next(({ said }) => Object(said.queue).position === WAITING)
+    await cluster.coordinator.kill()
+    cluster.coordinator.start()
+    for (let i = 0; i < RUNNING + WAITING; i++) {
+      const { said } = await messages.next(
+        (m) => m.topic.endsWith('/generate') && m.said.transaction === i,
+      )
+      assert.equal(said.status, 'ok', JSON.stringify(said))
+      assert.ok(String(Object(said.data).text).length > 0)
+    }
+    const answers = messages.all.filter((m) => m.topic.endsWith('/generate'))
+    assert.equal(answers.length, RUNNING + WAITING, 'each once')
+  })
+})
