@@ -8,7 +8,8 @@ import {
   type CoordinatorEffect,
   type CoordinatorEvent,
 } from '../control/coordinator.ts'
-import type { Plan } from '../control/plan.ts'
+import { type Plan, readPlan } from '../control/plan.ts'
+import { MdiError } from '../errors.ts'
 import { type Asker, Bridge } from '../gateway/bridge.ts'
 import type { StreamForm } from '../gateway/generation.ts'
 import { realClock, realRandom } from '../io/clock.ts'
@@ -163,7 +164,13 @@ class CoordinatorProcess {
 
   async #keptPlan(): Promise<Plan | undefined> {
     const text = await this.#store.getConfig(PLAN)
-    return text === undefined ? undefined : (JSON.parse(text) as Plan)
+    try {
+      return text === undefined ? undefined : readPlan(text)
+    } catch (error) {
+      if (!(error instanceof MdiError)) throw error
+      log(`What was loaded before cannot be read; load it again. ${error.message}`, 'warning')
+      return undefined
+    }
   }
 
   #feed(event: CoordinatorEvent): void {

@@ -121,7 +121,7 @@ export const assignmentSchema = z
     /** Id of the node from which they come; null in a ring of one. */
     previous: nameSchema.nullable(),
     /** Where the manifest and missing layers can be fetched, best first. */
-    sources: z.array(peerSchema).max(64),
+    sources: z.array(peerSchema).max(limits.sources),
     arithmetic: z.enum(['exact', 'fast']),
     wire: z.enum(['fp32', 'fp16']),
     /** Positions that a sequence may reach. */
