@@ -29,6 +29,7 @@ import { Gateway } from './gateway.ts'
 import { LiveSettings } from './livesettings.ts'
 import { type Entry, findModel, openStore, textSide } from './local.ts'
 import { changes, log } from './log.ts'
+import { type Remember, rememberIn } from './remember.ts'
 
 const PLAN = 'plan'
 const REQUESTS = 'requests'
@@ -68,6 +69,7 @@ class CoordinatorProcess {
   readonly #asked = new Map<string, { asker: Asker; stream: boolean }>()
   readonly #kept = new Map<string, KeptRequest>()
   readonly #live: LiveSettings
+  readonly #remember: Remember
   readonly #startedAt = realClock.now()
   #coordinator!: Coordinator
   #bus!: CoordinatorBus
@@ -82,6 +84,7 @@ class CoordinatorProcess {
     this.#store = store
     this.#id = `coordinator-${config.node}`.slice(0, 63)
     this.#live = new LiveSettings(config, store)
+    this.#remember = rememberIn(store, (sentence) => log(sentence, 'warning'))
     const weights = new WeightServer(store)
     this.#links = new TcpLinks({
       node: this.#id,
@@ -184,7 +187,7 @@ class CoordinatorProcess {
         this.#bus.desire(effect.node, effect.desired)
         return
       case 'keep':
-        void this.#store.setConfig(PLAN, JSON.stringify(effect.plan))
+        void this.#remember(PLAN, JSON.stringify(effect.plan))
         return
       case 'plan':
         this.#follow(effect.plan)
@@ -230,7 +233,7 @@ class CoordinatorProcess {
   }
 
   #keepRequests(): void {
-    void this.#store.setConfig(REQUESTS, JSON.stringify([...this.#kept.values()]))
+    void this.#remember(REQUESTS, JSON.stringify([...this.#kept.values()]))
   }
 
   /** Takes up the requests of the process before this one; the ring has run on with them. */

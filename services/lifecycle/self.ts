@@ -8,6 +8,9 @@ import type { TcpLinks } from '../io/tcp.ts'
 import { version } from '../version.ts'
 import { type Desired, desiredSchema } from '../wire/control.ts'
 import { PROTOCOL } from '../wire/frame.ts'
+import { readJson } from '../wire/json.ts'
+import { log } from './log.ts'
+import { type Remember, rememberIn } from './remember.ts'
 
 const DESIRED = 'desired'
 const PORT = 'port'
@@ -20,10 +23,12 @@ export class Self {
   port = 0
   readonly #config: LoadedConfig
   readonly #store: SqliteStore
+  readonly #remember: Remember
 
   constructor(config: LoadedConfig, store: SqliteStore, instance: string) {
     this.#config = config
     this.#store = store
+    this.#remember = rememberIn(store, (sentence) => log(sentence, 'warning'))
     this.instance = instance
     this.name = config.node
   }
@@ -33,8 +38,13 @@ export class Self {
     this.name = (await this.#store.getConfig(NAME)) ?? this.name
     const text = await this.#store.getConfig(DESIRED)
     if (text === undefined) return undefined
-    const parsed = desiredSchema.safeParse(JSON.parse(text))
-    return parsed.success ? parsed.data : undefined
+    try {
+      return readJson(Buffer.from(text), desiredSchema, 'the plan that was kept')
+    } catch (error) {
+      if (!(error instanceof MdiError)) throw error
+      log(`${error.message} The coordinator is waited for.`, 'warning')
+      return undefined
+    }
   }
 
   /**
@@ -53,17 +63,17 @@ export class Self {
       }
     }
     this.port = await links.start(data, host)
-    await this.#store.setConfig(PORT, String(this.port))
+    await this.#remember(PORT, String(this.port))
     return this.port
   }
 
   keepDesired(desired: Desired): void {
-    void this.#store.setConfig(DESIRED, JSON.stringify(desired))
+    void this.#remember(DESIRED, JSON.stringify(desired))
   }
 
   async rename(name: string): Promise<void> {
-    await this.#store.setConfig(NAME, name)
     this.name = name
+    await this.#remember(NAME, name)
   }
 
   /** @param loadedBytes memory that weights take already */
