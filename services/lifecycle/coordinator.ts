@@ -38,7 +38,11 @@ const HEALTH_MS = 5_000
 /** A request as it is kept for a process after this one. */
 type KeptRequest = { open: Open; form: StreamForm; asker: Asker; stream: boolean }
 
-export type CoordinatorService = { stop(): Promise<void> }
+export type CoordinatorService = {
+  /** Ends when the coordinator gives up by itself: another is at work. */
+  done: Promise<void>
+  stop(): Promise<void>
+}
 
 /**
  * Starts a coordinator. Errors: `store`; a broker that is away is waited for.
@@ -78,6 +82,7 @@ class CoordinatorProcess {
   #gateway: Gateway | undefined
   #stopHealth: () => void = () => {}
   #rate = 0
+  #finish: (error?: Error) => void = () => {}
 
   constructor(entry: Entry, config: LoadedConfig, store: SqliteStore) {
     this.#config = config
@@ -117,16 +122,20 @@ class CoordinatorProcess {
     const { config } = { config: this.#config }
     const port = await this.#links.start(config.ports.data, config.ports.host)
     await this.#live.load()
+    const addresses = ownAddresses(config.ports.host)
     this.#coordinator = new Coordinator({
       version,
       protocol: PROTOCOL,
       cluster: config.cluster,
-      peer: { id: this.#id, addresses: ownAddresses(config.ports.host), port },
+      peer: { id: this.#id, addresses, port },
     })
     this.#bus = new CoordinatorBus({
       id: this.#id,
+      place: `${addresses[0] ?? 'no address'} port ${port}`,
       url: brokerUrl,
       broker: config.broker,
+      onStand: () => this.#stand(),
+      onGiveUp: (error) => this.#finish(error),
       onUp: () => this.#feed({ kind: 'bus' }),
       onNode: (id, state) => this.#feed({ kind: 'node', id, state }),
       info: () => ({ ...this.#coordinator.info, ...this.#live.get() }),
@@ -150,19 +159,26 @@ class CoordinatorProcess {
       running: (id) => this.#desk.core.has(id),
       do: this.#doings.all(),
     })
-    this.#feed({ kind: 'start', kept: await this.#keptPlan() })
-    await this.#resume()
-    this.#bus.listen()
-    this.#bridge.start()
+    const done = new Promise<void>((resolve, reject) => {
+      this.#finish = (error) => (error ? reject(error) : resolve())
+    })
+    done.catch(() => {})
     if (withGateway) {
       const { desk, bus } = { desk: this.#desk, bus: this.#bus.mqtt }
       this.#gateway = new Gateway({ config: () => this.#live.now, desk, bus })
-      await this.#gateway.start()
     }
-    this.#bus.mqtt.start()
-    this.#health()
+    this.#bus.start()
     log(`Coordinator of cluster ${config.cluster}: data port ${port}, broker ${brokerUrl}.`)
-    return { stop: () => this.#stop() }
+    return { done, stop: () => this.#stop() }
+  }
+
+  /** Begins with the work, which no other coordinator does. */
+  async #stand(): Promise<void> {
+    this.#feed({ kind: 'start', kept: await this.#keptPlan() })
+    await this.#resume()
+    this.#bridge.start()
+    await this.#gateway?.start()
+    this.#health()
   }
 
   async #keptPlan(): Promise<Plan | undefined> {
@@ -275,5 +291,6 @@ class CoordinatorProcess {
     await this.#links.close()
     await this.#desk.close()
     await this.#store.close()
+    this.#finish()
   }
 }
