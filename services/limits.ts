@@ -95,6 +95,12 @@ export const limits = {
   queueBytes: 64 * MiB,
   /** Frames in flight in the whole ring; below every queue, so a cycle cannot block. */
   framesInFlight: 48,
+  /** Nodes of one ring: each has a sequence in flight, and one frame is left for prompts. */
+  stages: 47,
+  /** Plans are numbered below this; whoever tells of more was set up by no coordinator. */
+  epochs: 0x7fff_ffff,
+  /** Peers that a node is told to fetch weights from. */
+  sources: 64,
 
   /** Weight transfer: records at once, and chunks of each on their way. */
   fetchRecords: 2,
@@ -193,6 +199,12 @@ assertRelation(
   limits.framesInFlight < limits.queueFrames,
   'framesInFlight must stay below queueFrames',
 )
+assertRelation(
+  limits.stages < limits.framesInFlight,
+  'every node of a ring has a sequence in flight, and a prompt goes beside them',
+)
+assertRelation(limits.sources > limits.stages, 'every node of a ring can be a source')
+assertRelation(limits.epochs < 0xffff_ffff, 'an epoch, and the next, fit into a frame')
 assertRelation(limits.chunkRows <= limits.visitRows, 'a chunk must fit into a visit')
 assertRelation(limits.segments <= limits.visitRows, 'a visit has a row for each segment')
 assertRelation(

@@ -120,8 +120,11 @@ export const addServices = (program: Command, entry: Entry): void => {
         if (port !== undefined) log(`The embedded broker is at ${url}.`)
         try {
           const coordinator = await startCoordinator(entry, settings, url, options.gateway)
-          await interrupted()
-          await coordinator.stop()
+          try {
+            await Promise.race([interrupted(), coordinator.done])
+          } finally {
+            await coordinator.stop()
+          }
         } finally {
           await broker?.close()
         }

@@ -4,13 +4,14 @@
  * ring runs on.
  */
 import { MdiError } from '../errors.ts'
+import { limits } from '../limits.ts'
 import type { Manifest } from '../model/spec.ts'
 import { modelCost, PLANNED_POSITIONS } from '../plan/cost.ts'
 import { partition } from '../plan/partition.ts'
 import type { BridgeHealth, BridgeInfo, Desired, NodeState, Online } from '../wire/control.ts'
 import type { Peer } from '../wire/values.ts'
 import type { VerbData, VerbRequest } from '../wire/verbs.ts'
-import { desiredOf, emptyPlan, type Plan, peerOf, planNodes, samePeer } from './plan.ts'
+import { checkPlan, desiredOf, emptyPlan, type Plan, peerOf, planNodes, samePeer } from './plan.ts'
 
 export type CoordinatorOptions = {
   version: string
@@ -36,8 +37,6 @@ export type CoordinatorEvent =
   | { kind: 'unload'; reply: string }
   /** A node that is gone is forgotten (`checkRemovable` first). */
   | { kind: 'remove'; id: string }
-  /** Whoever waited for a load waits no longer. */
-  | { kind: 'forget'; reply: string }
   | { kind: 'bus' }
 
 export type CoordinatorEffect =
@@ -57,7 +56,7 @@ export class Coordinator {
   readonly #options: CoordinatorOptions
   readonly #nodes = new Map<string, NodeState>()
   #plan: Plan = emptyPlan(0)
-  #waiting: string[] = []
+  readonly #waiting: string[] = []
   readonly #warned = new Set<string>()
   /** Nodes that may have been replaced while the broker was away. */
   #unsure = new Set<string>()
@@ -85,9 +84,6 @@ export class Coordinator {
       case 'remove':
         this.#nodes.delete(event.id)
         return []
-      case 'forget':
-        this.#waiting = this.#waiting.filter((r) => r !== event.reply)
-        return []
       case 'bus':
         this.#unsure = new Set(this.#nodes.keys())
         return this.#desireAll()
@@ -106,10 +102,14 @@ export class Coordinator {
     if (node.cluster !== cluster) return `Node ${node.id} is of another cluster, ${node.cluster}.`
     if (node.version !== version || node.protocol !== protocol)
       return `Node ${node.id} runs version ${node.version}, this coordinator ${version}: update the older of the two.`
+    if (node.epoch >= limits.epochs)
+      return `Node ${node.id} tells of plan ${node.epoch}, which no coordinator made: give it a new data folder, or remove what the broker retains of it.`
     return undefined
   }
 
   #node(id: string, state: NodeState): CoordinatorEffect[] {
+    if (state.state === 'online' && state.id !== id)
+      return this.#warn(`On the topic of node ${id} stands a state of ${state.id}: it is not read.`)
     const twin = this.#twin(id, state)
     if (twin) return this.#warn(twin)
     this.#unsure.delete(id)
@@ -144,11 +144,11 @@ export class Coordinator {
 
   /** Tells a node its part again where it is behind, and the others where it has moved. */
   #follow(node: Online): CoordinatorEffect[] {
-    // Its plan is another coordinator's, or of before our memory: only our own is told.
-    if (!this.#plan.model) return node.epoch < this.#plan.epoch ? [this.#desire(node.id)] : []
-    if (node.epoch > this.#plan.epoch) return this.#replan(node.epoch + 1)
     const stage = this.#plan.stages.find((s) => s.peer.id === node.id)
+    // What another coordinator, or one before our memory, told a node that has no part here is
+    // no matter of the ring's: its epoch counts when the next plan is made.
     if (!stage) return node.epoch < this.#plan.epoch ? [this.#desire(node.id)] : []
+    if (node.epoch > this.#plan.epoch) return this.#replan(node.epoch + 1)
     if (!samePeer(stage.peer, peerOf(node))) {
       stage.peer = peerOf(node)
       return this.#replan(this.#plan.epoch + 1)
@@ -172,18 +172,20 @@ export class Coordinator {
     return this.#setPlan({ ...this.#plan, epoch })
   }
 
+  /** @throws MdiError `bad-value` for one that nobody could read again */
   #setPlan(plan: Plan): CoordinatorEffect[] {
+    checkPlan(plan)
     this.#plan = plan
     return [{ kind: 'keep', plan }, { kind: 'plan', plan }, ...this.#desireAll()]
   }
 
   get #nextEpoch(): number {
-    const seen = [...this.#nodes.values()].map((n) => (n.state === 'online' ? n.epoch : 0))
+    const seen = this.#usable.map((n) => n.epoch)
     return Math.max(this.#plan.epoch, ...seen) + 1
   }
 
   #load(reply: string, request: VerbRequest<'load'>, model: LoadModel): CoordinatorEffect[] {
-    try {
+    return this.#orRefuse(reply, () => {
       const { nodes, stages } = this.#split(request, model)
       const byId = new Map(nodes.map((n) => [n.id, n]))
       const plan: Plan = {
@@ -198,17 +200,26 @@ export class Coordinator {
         wire: request.wire ?? (request.arithmetic === 'exact' ? 'fp32' : 'fp16'),
         context: model.context,
       }
-      const superseded = this.#waiting.splice(0)
+      const effects = this.#setPlan(plan)
+      const superseded = this.#refuseWaiting('Another model was loaded meanwhile.')
       this.#waiting.push(reply)
-      const error = new MdiError('cancelled', 'Another model was loaded meanwhile.')
-      return [
-        ...superseded.map((r): CoordinatorEffect => ({ kind: 'refused', reply: r, error })),
-        ...this.#setPlan(plan),
-      ]
+      return [...superseded, ...effects]
+    })
+  }
+
+  #orRefuse(reply: string, work: () => CoordinatorEffect[]): CoordinatorEffect[] {
+    try {
+      return work()
     } catch (error) {
       if (!(error instanceof MdiError)) throw error
       return [{ kind: 'refused', reply, error }]
     }
+  }
+
+  /** Whoever waits for a load waits for a plan that is no more. */
+  #refuseWaiting(why: string): CoordinatorEffect[] {
+    const error = new MdiError('cancelled', why)
+    return this.#waiting.splice(0).map((reply) => ({ kind: 'refused', reply, error }))
   }
 
   #split(request: VerbRequest<'load'>, model: LoadModel) {
@@ -216,6 +227,7 @@ export class Coordinator {
     const stages = partition(model.manifest.name, modelCost(model.manifest), planNodes(nodes), {
       positions: Math.min(model.context, PLANNED_POSITIONS),
       ...(request.layers && { layers: request.layers }),
+      named: request.nodes !== undefined,
     })
     return { nodes, stages }
   }
@@ -261,6 +273,9 @@ export class Coordinator {
         throw new MdiError('not-ready', 'No node is online; start one with `mdi node`.')
       return usable.sort((a, b) => (a.id < b.id ? -1 : 1))
     }
+    const twice = names.find((name, i) => names.indexOf(name) < i)
+    if (twice !== undefined)
+      throw new MdiError('bad-value', `Node ${twice} is named twice; name each node once.`)
     return names.map((name) => {
       const node = usable.find((n) => n.id === name)
       if (node) return node
@@ -274,11 +289,14 @@ export class Coordinator {
   }
 
   #unload(reply: string): CoordinatorEffect[] {
-    const model = this.#plan.model?.name ?? null
-    return [
-      ...this.#setPlan(emptyPlan(this.#nextEpoch)),
-      { kind: 'unloaded', reply, data: { model } },
-    ]
+    return this.#orRefuse(reply, () => {
+      const model = this.#plan.model?.name ?? null
+      return [
+        ...this.#setPlan(emptyPlan(this.#nextEpoch)),
+        ...this.#refuseWaiting('The model was unloaded meanwhile.'),
+        { kind: 'unloaded', reply, data: { model } },
+      ]
+    })
   }
 
   #answerWaiting(): CoordinatorEffect[] {

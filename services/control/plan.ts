@@ -1,19 +1,48 @@
 /** The plan that a coordinator has made and keeps: who holds which layers. */
+import { z } from 'zod'
+import { MdiError } from '../errors.ts'
+import { limits } from '../limits.ts'
 import type { PlanNode } from '../plan/partition.ts'
-import type { Assignment, Desired, ModelReference, Online } from '../wire/control.ts'
-import type { Peer } from '../wire/values.ts'
+import {
+  assignmentSchema,
+  type Desired,
+  modelReferenceSchema,
+  type Online,
+} from '../wire/control.ts'
+import { checkValue } from '../wire/json.ts'
+import { type Peer, peerSchema } from '../wire/values.ts'
 
-/** A stage and where its node was when the plan was made. */
-export type PlannedStage = { peer: Peer; first: number; end: number }
+const { first, end, arithmetic, wire, context } = assignmentSchema.shape
 
-export type Plan = {
-  epoch: number
-  /** Null: nothing is to be loaded. */
-  model: ModelReference | null
-  stages: PlannedStage[]
-  arithmetic: Assignment['arithmetic']
-  wire: Assignment['wire']
-  context: number
+const planSchema = z
+  .object({
+    epoch: z.int().min(0).max(limits.epochs),
+    /** Null: nothing is to be loaded. */
+    model: modelReferenceSchema.nullable(),
+    /** Each with where its node was when the plan was made. */
+    stages: z.array(z.object({ peer: peerSchema, first, end })).max(limits.stages),
+    arithmetic,
+    wire,
+    context,
+  })
+  .refine((p) => (p.model === null) === (p.stages.length === 0), 'Model and stages do not agree')
+  .refine(
+    (p) => new Set(p.stages.map((s) => s.peer.id)).size === p.stages.length,
+    'A node stands in it twice',
+  )
+export type Plan = z.infer<typeof planSchema>
+
+/** @throws MdiError `bad-value` for what nobody could follow or read again */
+export const checkPlan = (plan: Plan): Plan => checkValue(plan, planSchema, 'the plan')
+
+/** A plan as it was kept. @throws MdiError `bad-value` */
+export const readPlan = (text: string): Plan => {
+  try {
+    return checkPlan(JSON.parse(text) as Plan)
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    throw new MdiError('bad-value', 'In the plan: this is no JSON.')
+  }
 }
 
 export const emptyPlan = (epoch: number): Plan => ({
@@ -77,7 +106,7 @@ export const desiredOf = (
       starter: stage === 0,
       next: count === 1 ? null : (at(stage + 1) ?? null),
       previous: count === 1 ? null : (at(stage - 1)?.id ?? null),
-      sources: [coordinator, ...others],
+      sources: [coordinator, ...others].slice(0, limits.sources),
       arithmetic: plan.arithmetic,
       wire: plan.wire,
       context: plan.context,

@@ -73,7 +73,7 @@ export class LocalStore {
       throw new MdiError('store', `The store in ${this.#folder} is open for reading only.`)
   }
 
-  /** Work that makes room: on a full disk it is done once more, with the reserve given up. */
+  /** Work that makes room, or needs a little: on a full disk it is done once more, with the reserve given up. */
   #freeing<T>(work: () => T): T {
     try {
       return work()
@@ -282,13 +282,16 @@ export class LocalStore {
   /** See `Store.setConfig`. */
   setConfig(key: string, value: string): void {
     this.#writable()
-    guarded(configPath(this.#folder), () =>
-      this.#config
-        .prepare(
-          `INSERT INTO config (key, value) VALUES (?, ?)
-           ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
-        )
-        .run(key, value),
+    // A few bytes that matter more than the reserve, which the next start sets aside again.
+    this.#freeing(() =>
+      guarded(configPath(this.#folder), () =>
+        this.#config
+          .prepare(
+            `INSERT INTO config (key, value) VALUES (?, ?)
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
+          )
+          .run(key, value),
+      ),
     )
   }
 

@@ -4,6 +4,7 @@
  * divided by the node's measured speed.
  */
 import { MdiError } from '../errors.ts'
+import { limits } from '../limits.ts'
 import type { ModelCost } from './cost.ts'
 
 /** What the planner knows of a node. */
@@ -25,6 +26,8 @@ export type PlanOptions = {
   positions: number
   /** Layers of each node by hand, in the nodes' order; the first node is the starter. */
   layers?: readonly number[]
+  /** A person named the nodes: more than a ring may have are refused, not left out. */
+  named?: boolean
 }
 
 const mb = (bytes: number): string => `${Math.ceil(bytes / 1e6).toLocaleString('en')} MB`
@@ -57,7 +60,7 @@ const stageMemory = (
 
 /**
  * Plans the ring over the nodes given: all of them, but for those beyond the number of
- * layers (the slowest) and those that have no room for a single one.
+ * layers or of what a ring may have (the slowest), and those that have no room for a single one.
  * Errors: `out-of-memory` with the figures, `bad-value`.
  */
 export const partition = (
@@ -67,8 +70,14 @@ export const partition = (
   options: PlanOptions,
 ): PlanStage[] => {
   if (nodes.length === 0) throw new MdiError('not-ready', 'No node is there to hold the model.')
+  if ((options.named || options.layers) && nodes.length > limits.stages)
+    throw new MdiError(
+      'bad-value',
+      `A ring has ${limits.stages} nodes at most; ${nodes.length} are given.`,
+    )
   if (options.layers) return byHand(model, cost, nodes, options.layers, options.positions)
-  const usable = [...nodes].sort((a, b) => b.speed - a.speed).slice(0, cost.layers.length)
+  const most = Math.min(cost.layers.length, limits.stages)
+  const usable = [...nodes].sort((a, b) => b.speed - a.speed).slice(0, most)
   const given = nodes.filter((n) => usable.includes(n))
   let order = given
   while (order.length > 0) {

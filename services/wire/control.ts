@@ -71,7 +71,11 @@ export const linkStateSchema = z.object({
 
 export type LinkState = z.infer<typeof linkStateSchema>
 
-const offline = z.object({ state: z.literal('offline') })
+/** Made anew at each start of a process: two of the same id are told by it. */
+const instance = z.string().min(1).max(64)
+
+/** `instance`: who is gone, where that is known; another may be there under the same id. */
+const offline = z.object({ state: z.literal('offline'), instance: instance.optional() })
 
 /** `mdi/state/<node>`, online: what the node is and how it stands. */
 export const onlineSchema = z.object({
@@ -84,8 +88,7 @@ export const onlineSchema = z.object({
   version: z.string().min(1).max(64),
   /** Version of the frame format. */
   protocol: z.int().min(1).max(0xffff),
-  /** Made anew at each start: two nodes with the same id are told by it. */
-  instance: z.string().min(1).max(64),
+  instance,
   addresses: addressesSchema,
   port: portSchema,
   profile: profileSchema,
@@ -121,7 +124,7 @@ export const assignmentSchema = z
     /** Id of the node from which they come; null in a ring of one. */
     previous: nameSchema.nullable(),
     /** Where the manifest and missing layers can be fetched, best first. */
-    sources: z.array(peerSchema).max(64),
+    sources: z.array(peerSchema).max(limits.sources),
     arithmetic: z.enum(['exact', 'fast']),
     wire: z.enum(['fp32', 'fp16']),
     /** Positions that a sequence may reach. */
@@ -182,7 +185,14 @@ export const boardSchema = z.object({
 export type Board = z.infer<typeof boardSchema>
 
 /** `mdi/bridge/state`: whether a coordinator is there. */
-export const bridgeStateSchema = z.object({ state: z.enum(['online', 'offline']) })
+export const bridgeStateSchema = z.object({
+  state: z.enum(['online', 'offline']),
+  instance: instance.optional(),
+  /** Which coordinator, and where it is, for a sentence. */
+  id: nameSchema.optional(),
+  place: z.string().max(300).optional(),
+})
+export type BridgeState = z.infer<typeof bridgeStateSchema>
 
 /** `mdi/bridge/info`: what the coordinator is and what it runs. */
 export const bridgeInfoSchema = z.object({

@@ -1,41 +1,10 @@
 /** Two nodes with one id: the newcomer gives up, and the plan stays with the one that was there. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Agent, type AgentEffect, type Identity } from '../../services/control/agent.ts'
-import { Coordinator, type CoordinatorEffect } from '../../services/control/coordinator.ts'
-import type { Desired, Online } from '../../services/wire/control.ts'
-
-const identity = (instance: string, address = 'here'): Identity => ({
-  id: 'pi1',
-  name: 'pi1',
-  cluster: 'home',
-  version: '1',
-  protocol: 1,
-  instance,
-  addresses: [address],
-  port: 4711,
-  profile: { memoryBytes: 1e9, cpu: 'x', cores: 4, speed: {}, host: address },
-  held: [],
-})
-const desired = (epoch: number, source = 'coordinator'): Desired => ({
-  epoch,
-  cluster: 'home',
-  assignment: {
-    model: { name: 'tiny', manifest: 'a'.repeat(64), bytes: 10 },
-    first: 0,
-    end: 2,
-    stage: 0,
-    stages: 1,
-    starter: true,
-    next: null,
-    previous: null,
-    sources: [{ id: source, addresses: [source], port: 1 }],
-    arithmetic: 'fast',
-    wire: 'fp16',
-    context: 64,
-  },
-})
-const kinds = (effects: { kind: string }[]) => effects.map((e) => e.kind)
+import { Agent, type AgentEffect } from '../../services/control/agent.ts'
+import type { Coordinator, CoordinatorEffect } from '../../services/control/coordinator.ts'
+import type { Online } from '../../services/wire/control.ts'
+import { coordinatorOf, desired, identity, kinds, online } from './parts.ts'
 
 /** Lets two agents hear each other until both are silent. @returns who gave up */
 const meet = (agents: [Agent, Agent], now: number): string[] => {
@@ -117,34 +86,6 @@ test('the same plan with other sources is taken: the coordinator has moved', () 
   assert.deepEqual(kinds(agent.handle({ kind: 'desired', desired: desired(2) }, 70)), ['log'])
 })
 
-const online = (instance: string, address: string, epoch = 0): Online => ({
-  ...identity(instance, address),
-  state: 'online',
-  epoch,
-  assignment: { phase: 'idle' },
-  links: [],
-})
-
-const coordinatorOf = (epoch: number): Coordinator => {
-  const coordinator = new Coordinator({
-    version: '1',
-    protocol: 1,
-    cluster: 'home',
-    peer: { id: 'c', addresses: ['c'], port: 1 },
-  })
-  coordinator.handle({
-    kind: 'start',
-    kept: {
-      epoch,
-      model: { name: 'tiny', manifest: 'a'.repeat(64), bytes: 10 },
-      stages: [{ peer: { id: 'pi1', addresses: ['here'], port: 4711 }, first: 0, end: 2 }],
-      arithmetic: 'fast',
-      wire: 'fp16',
-      context: 64,
-    },
-  })
-  return coordinator
-}
 const hear = (c: Coordinator, state: Online | { state: 'offline' }): CoordinatorEffect[] =>
   c.handle({ kind: 'node', id: 'pi1', state })
 

@@ -10,13 +10,25 @@ const NEWCOMER_MS = 16_000
 /** Messages that a twin or a fault may bring; a storm is many times more. */
 const STORM = 4_000
 
-type Fault = 'node' | 'pause' | 'broker' | 'head' | 'twin' | 'old plan' | 'garbage' | 'load'
+type Fault =
+  | 'node'
+  | 'pause'
+  | 'broker'
+  | 'head'
+  | 'twin'
+  | 'rival'
+  | 'old plan'
+  | 'garbage'
+  | 'load'
 
 class Control {
   readonly world: World
   readonly cluster: Cluster
   #active = 0
   twins = 0
+  rivals = 0
+  /** A second coordinator is there: until it is gone neither broker nor coordinator fails. */
+  #rivalHere = false
 
   constructor(seed: number, trace?: (line: string) => void) {
     this.world = new World(seed)
@@ -89,6 +101,7 @@ class Control {
       'head',
       'head',
       'twin',
+      'rival',
       'old plan',
       'garbage',
       'load',
@@ -100,6 +113,7 @@ class Control {
     else if (kind === 'broker') this.#broker(ms)
     else if (kind === 'head') this.#head(ms)
     else if (kind === 'twin') this.#twin()
+    else if (kind === 'rival') this.#rival()
     else if (kind === 'load') this.#load()
     else this.#message(kind)
   }
@@ -135,7 +149,7 @@ class Control {
   /** A broker that restarts ends nothing. */
   #broker(ms: number): void {
     const { world, cluster } = this
-    if (!cluster.broker.up) return
+    if (!cluster.broker.up || this.#rivalHere) return
     cluster.broker.stop(world.chance(0.5))
     this.#during(ms, () => cluster.broker.start())
   }
@@ -143,7 +157,7 @@ class Control {
   /** Nor does a coordinator. */
   #head(ms: number): void {
     const { world, cluster } = this
-    if (cluster.head.process.state !== 'up') return
+    if (cluster.head.process.state !== 'up' || this.#rivalHere) return
     cluster.head.process.kill(world.pick(['kill', 'power']))
     this.#during(ms, () => cluster.bootHead())
   }
@@ -161,6 +175,27 @@ class Control {
     const look = () => {
       if (twin.gaveUp) this.#active -= 1
       else if (world.now - began > 30_000) throw new Violation('twin', `another ${id} stays`)
+      else world.after(500, look)
+    }
+    world.after(500, look)
+  }
+
+  /** Nor does a second coordinator, whatever it has planned: it gives up. */
+  #rival(): void {
+    const { world, cluster } = this
+    const { head, broker } = cluster
+    // Where the broker is away or the coordinator is, the rival may rightly be the one.
+    if (this.#active > 0 || !broker.up || !head.working) return
+    this.rivals += 1
+    this.#active += 1
+    this.#rivalHere = true
+    const rival = cluster.rival()
+    const began = world.now
+    const look = () => {
+      if (rival.gaveUp) {
+        this.#active -= 1
+        this.#rivalHere = false
+      } else if (world.now - began > 30_000) throw new Violation('rival', 'a second one stays')
       else world.after(500, look)
     }
     world.after(500, look)
@@ -198,13 +233,14 @@ export type ControlResult = {
   plans: number
   messages: number
   twins: number
+  rivals: number
 }
 
 /** Runs one seed. @throws Violation, or whatever the code under test throws */
 export const runControl = (seed: number, trace?: (line: string) => void): ControlResult => {
   const control = new Control(seed, trace)
   control.go()
-  const { cluster, twins } = control
+  const { cluster, twins, rivals } = control
   const { requests, plans, broker } = cluster
-  return { seed, requests: requests.length, plans, messages: broker.taken, twins }
+  return { seed, requests: requests.length, plans, messages: broker.taken, twins, rivals }
 }
