@@ -76,6 +76,32 @@ test('a user-defined token is found in any text', () => {
   assert.equal(tokenizer.decode([261]), '<think>')
 })
 
+test('a run of spaces that is a token of its own comes back as spaces', () => {
+  // As the tokenizer.json of Gemma has them: added, not special, and in the vocabulary too.
+  const { tokenizer, ...spec } = textSpecFromGguf(
+    sentencePiece(['▁', 'a', '▁▁', '▁▁▁'], { 'tokenizer.ggml.add_space_prefix': false }),
+  )
+  const json = tokenizer as TokenizerJson
+  const runs = ['▁▁', '▁▁▁'].map((content) => ({
+    id: json.model.vocab[content] as number,
+    content,
+    special: false,
+    normalized: false,
+  }))
+  const gemma = new Tokenizer({
+    ...spec,
+    tokenizer: { ...json, added_tokens: [...json.added_tokens, ...runs] },
+  })
+  for (const text of ['a  a', '   a', 'a     a  ', 'a\n  a', '  ']) {
+    const ids = gemma.encode(text)
+    assert.ok(
+      ids.some((id) => id === 261 || id === 262),
+      text,
+    )
+    assert.equal(gemma.decode(ids), text)
+  }
+})
+
 test('the beginning-of-text token comes once, where the model wants it', () => {
   const never = made(byteLevel())
   assert.deepEqual(never.encode('a', { bos: true }), bytes('a'))
