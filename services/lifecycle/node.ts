@@ -17,6 +17,7 @@ import {
   processor,
   residentMemory,
   temperature,
+  threadsFor,
 } from '../io/system.ts'
 import { TcpLinks } from '../io/tcp.ts'
 import type { OnProgress } from '../ports.ts'
@@ -49,8 +50,9 @@ export const startNode = async (
   config: LoadedConfig,
   brokerUrl: string,
 ): Promise<NodeService> => {
+  const threads = threadsFor(config.engine.threads)
   const store = await openStore(entry, config.data)
-  const service = new Node(entry, config, store)
+  const service = new Node(entry, config, store, threads)
   try {
     return await service.start(brokerUrl)
   } catch (error) {
@@ -79,11 +81,10 @@ class Node {
   #stopTick: () => void = () => {}
   #finish: (error?: Error) => void = () => {}
 
-  constructor(entry: Entry, config: LoadedConfig, store: SqliteStore) {
+  constructor(entry: Entry, config: LoadedConfig, store: SqliteStore, threads: number) {
     this.#config = config
     this.#name = config.node
     this.#store = store
-    const threads = config.engine.threads ?? processor().cores
     this.#engine = new WorkerEngine(entry, {
       store: config.data,
       folder: join(config.data, 'runtime'),

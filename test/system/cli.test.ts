@@ -1,7 +1,7 @@
 /** The command line with real processes: what people do with it, also wrongly. */
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { buildBundle, finished, type Ran, runMdi, startMdi } from '../fakes/cli.ts'
@@ -47,6 +47,9 @@ test('help and version', async () => {
   assert.match(version.stdout, /^\d+\.\d+\.\d+\n$/)
 })
 
+/** One thread more than this machine has cores. */
+const tooMany = `${availableParallelism() + 1}`
+
 test('usage that is wrong ends with 2 and one sentence', async () => {
   const wrong: [string[], RegExp][] = [
     [['imprt'], /unknown command 'imprt'/],
@@ -57,6 +60,8 @@ test('usage that is wrong ends with 2 and one sentence', async () => {
     [['generate', '--arithmetic', 'sloppy', 'x'], /It is exact or fast/],
     [['generate', '--memory', 'much', 'x'], /a size such as 600M/],
     [['import', 'x.gguf', '--weights', '3'], /It is 8, 4 or keep/],
+    [['generate', '--threads', tooMany, 'x'], /from 1 to \d+, the cores here/],
+    [['node', '--threads', tooMany], /from 1 to \d+, the cores here/],
   ]
   await Promise.all(
     wrong.map(async ([words, sentence]) => refused(await runMdi(mdi, ...words), sentence, 2)),
@@ -137,6 +142,19 @@ test('values beyond their bounds', async () => {
   refused(await runMdi(mdi, 'generate', '--seed', '4294967296', 'x'), /A seed is below/)
   refused(await runMdi(mdi, 'generate', '--temperature=-1', 'x'), /emperature/)
   refused(await runMdi(mdi, 'generate', '--top-p', '7', 'x'), /top/i)
+})
+
+test('a node refuses settings with more threads than it has cores', async () => {
+  const node = {
+    ...mdi,
+    data: join(folder, 'node'),
+    cwd: folder,
+    env: { MDI_ENGINE_THREADS: tooMany },
+  }
+  refused(
+    await runMdi(node, 'node', '--broker', 'mqtt://127.0.0.1:9', '--host', '127.0.0.1'),
+    new RegExp(`engine\\.threads is ${tooMany}, but this machine has \\d+ cores`),
+  )
 })
 
 test('Ctrl-C ends an answer at once, with what was there, and status 130', async () => {
