@@ -123,6 +123,7 @@ export const textSpecFromFolder = async (
   const { add_bos_token: addBos } = tokenizerConfig
   if (typeof addBos === 'boolean') keys.set('tokenizer.ggml.add_bos_token', addBos)
   if (template !== undefined) keys.set('tokenizer.chat_template', template)
+  if (typeof config.model_type === 'string') keys.set('general.architecture', config.model_type)
   const spec = fromKeys(keys)
   return { ...spec, endIds: [...new Set([...spec.endIds, ...ends])].sort((a, b) => a - b) }
 }

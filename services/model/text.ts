@@ -102,6 +102,21 @@ const addedTokens = ({ tokens, kinds }: Vocabulary): AddedToken[] =>
     return [{ id, content, special: kind !== Kind.user, normalized: false }]
   })
 
+/** Control tokens of Phi 3 that leave the white space after them as it is. */
+const unstripping = ['<unk>', '<s>', '<|endoftext|>']
+
+/**
+ * Phi 3's control tokens swallow the white space after them; GGUF files do not say so, and
+ * llama.cpp too knows it by the model (`llama-vocab.cpp`).
+ */
+const stripping = (metadata: GgufMetadata, tokens: AddedToken[]): AddedToken[] =>
+  metadata.get('general.architecture') !== 'phi3'
+    ? tokens
+    : tokens.map((token) => ({
+        ...token,
+        rstrip: token.special && !unstripping.includes(token.content),
+      }))
+
 /** Text and id of those tokens that text is made of; own properties whatever their names. */
 const plainTokens = ({ tokens, kinds }: Vocabulary): Record<string, number> => {
   const plain = (id: number) => kinds[id] === Kind.normal || kinds[id] === Kind.byte
@@ -174,7 +189,7 @@ const sentencePiece = (metadata: GgufMetadata, vocabulary: Vocabulary): Tokenize
   const prefix = metadata.get('tokenizer.ggml.add_space_prefix') !== false
   const spaces = { type: 'Replace', pattern: { String: ' ' }, content: '▁' }
   return {
-    added_tokens: addedTokens(vocabulary),
+    added_tokens: stripping(metadata, addedTokens(vocabulary)),
     normalizer: {
       type: 'Sequence',
       normalizers: prefix ? [{ type: 'Prepend', prepend: '▁' }, spaces] : [spaces],

@@ -102,6 +102,40 @@ test('a run of spaces that is a token of its own comes back as spaces', () => {
   }
 })
 
+test("Phi 3's control tokens swallow the white space after them", () => {
+  const control = ['<|endoftext|>', '<|assistant|>', '<|end|>', '<|user|>']
+  const pieces = [
+    '▁',
+    'H',
+    'i',
+    '▁H',
+    '▁Hi',
+    '▁t',
+    '▁there',
+    '▁th',
+    'e',
+    'r',
+    'ere',
+    're',
+    't',
+    'h',
+  ]
+  const phi = (architecture: string) => {
+    const metadata = new Map(sentencePiece([...pieces, ...control]))
+    const kinds = (metadata.get('tokenizer.ggml.token_type') as Int32Array).slice()
+    kinds.fill(3, 259 + pieces.length)
+    metadata.set('tokenizer.ggml.token_type', kinds)
+    return made(metadata.set('general.architecture', architecture))
+  }
+  const text = '<|user|>\nHi<|end|>\n<|assistant|>\n<s>\n'
+  const ids = (tokenizer: Tokenizer) =>
+    tokenizer.encode(text, { parseControl: true }).map((id) => tokenizer.tokenText(id))
+  assert.deepEqual(ids(phi('phi3')), [
+    ...['<|user|>', '▁Hi', '<|end|>', '<|assistant|>', '<s>', '▁', '<0x0A>'],
+  ])
+  assert.equal(ids(phi('llama')).filter((t) => t === '<0x0A>').length, 4)
+})
+
 test('the beginning-of-text token comes once, where the model wants it', () => {
   const never = made(byteLevel())
   assert.deepEqual(never.encode('a', { bos: true }), bytes('a'))
