@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { buildBundle, finished, type Ran, runMdi, startMdi } from '../fakes/cli.ts'
 import { randomModel } from '../fakes/model.ts'
+import { modelFolder } from '../fakes/modelfolder.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'mdi-cli-'))
 const data = join(folder, 'data')
@@ -200,6 +201,21 @@ test('models are listed, as a table and as a document, and removed', async () =>
   const removed = await runMdi(mdi, 'remove', 'second')
   assert.match(removed.stdout, /^Removed second; .* are free again\.\n$/)
   assert.doesNotMatch((await runMdi(mdi, 'models')).stdout, /second/)
+})
+
+test('a model that names no end token imports, and that is said', async () => {
+  const files = modelFolder()
+  const path = at('endless')
+  mkdirSync(path)
+  for (const [name, bytes] of Object.entries(files))
+    if (name !== 'tokenizer_config.json') writeFileSync(join(path, name), bytes)
+  const change = (name: string, from: string, to: string) =>
+    writeFileSync(join(path, name), String(Buffer.from(files[name] ?? [])).replaceAll(from, to))
+  change('config.json', 'eos_token_id', 'no_token_id')
+  change('tokenizer.json', '</s>', '<other>')
+  const ran = await runMdi({ ...mdi, data: at('endless') }, 'import', path)
+  assert.equal(ran.code, 0, ran.stderr)
+  assert.match(ran.stderr, /^endless names no token that ends an answer: .*--max-tokens/)
 })
 
 test('bench measures', async () => {
