@@ -9,7 +9,7 @@ import { blink } from '../io/leds.ts'
 import { WorkerEngine } from '../io/ort/client.ts'
 import { WeightServer } from '../io/serve.ts'
 import type { SqliteStore } from '../io/sqlite.ts'
-import { availableMemory, processor, residentMemory, temperature } from '../io/system.ts'
+import { availableMemory, residentMemory, temperature, threadsFor } from '../io/system.ts'
 import { TcpLinks } from '../io/tcp.ts'
 import type { OnProgress } from '../ports.ts'
 import { RingNode, sequencesFor } from '../ring/node.ts'
@@ -38,8 +38,9 @@ export const startNode = async (
   config: LoadedConfig,
   brokerUrl: string,
 ): Promise<NodeService> => {
+  const threads = threadsFor(config.engine.threads)
   const store = await openStore(entry, config.data)
-  const service = new Node(entry, config, store)
+  const service = new Node(entry, config, store, threads)
   try {
     return await service.start(brokerUrl)
   } catch (error) {
@@ -66,11 +67,10 @@ class Node {
   #stopTick: () => void = () => {}
   #finish: (error?: Error) => void = () => {}
 
-  constructor(entry: Entry, config: LoadedConfig, store: SqliteStore) {
+  constructor(entry: Entry, config: LoadedConfig, store: SqliteStore, threads: number) {
     this.#config = config
     this.#self = new Self(config, store, randomUUID())
     this.#store = store
-    const threads = config.engine.threads ?? processor().cores
     this.#engine = new WorkerEngine(entry, {
       store: config.data,
       folder: join(config.data, 'runtime'),

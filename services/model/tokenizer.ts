@@ -189,8 +189,10 @@ export class Tokenizer {
   bytes(id: number): Uint8Array {
     const text = this.#texts[id]
     if (text === undefined || this.#controlIds.has(id)) return nothing
-    if (this.#userIds.has(id)) return utf8.encode(text)
-    if (this.#byteLevel) return this.#levelBytes(text)
+    const user = this.#userIds.has(id)
+    if (this.#byteLevel) return user ? utf8.encode(text) : this.#levelBytes(text)
+    // A user-defined token may be a run of spaces, which Gemma has by the dozen.
+    if (user) return utf8.encode(text.replaceAll('▁', ' '))
     const byte = /^<0x([0-9A-Fa-f]{2})>$/.exec(text)?.[1]
     if (byte) return Uint8Array.of(Number.parseInt(byte, 16))
     return utf8.encode(text.replaceAll('▁', ' '))
