@@ -128,6 +128,11 @@ export const limits = {
   brokerRedialMs: 500,
   brokerKeepaliveSeconds: 10,
   brokerConnectMs: 5_000,
+  /** A message during which the broker hung up so often is given up. */
+  publishTries: 3,
+  /** A topic on which a client wants its answer. */
+  answerTopicBytes: 256,
+  answerTopicLevels: 32,
   /** Clients of the embedded broker. */
   brokerClients: 1_024,
   /** A probe of a link: sent this often, and the link is lost after this silence. */

@@ -18,6 +18,7 @@ import {
   writeMessage,
 } from '../wire/topics.ts'
 import type { Response, Verb, VerbData, VerbRequest } from '../wire/verbs.ts'
+import { checkAnswerTopic, wrongAnswerTopic } from './answertopic.ts'
 import type { CoreListener, CoreRequest, Place } from './core.ts'
 import type { Answer, TextRequest } from './generation.ts'
 
@@ -40,6 +41,8 @@ export type BridgeActions = {
   /** Whether a request of this id is running. */
   running(id: string): boolean
   do: Doings
+  /** Roots of topics, beside our own, to which no answer may be sent for a client. */
+  reserved?: readonly string[]
 }
 
 /** Who asked, and how the answer reaches them. */
@@ -101,6 +104,8 @@ export class Bridge {
     })
     try {
       const from = asker(verbOf(name))
+      if (from.responseTopic !== undefined)
+        checkAnswerTopic(from.responseTopic, this.#actions.reserved)
       if (this.#known(from, message.payload)) return
       await this.#do(from, message.payload)
     } catch (error) {
@@ -271,7 +276,10 @@ export class Bridge {
       ...(correlation !== undefined && { correlation: Buffer.from(correlation, 'base64') }),
     }
     this.#bus.publish(buildTopic('response', { verb }), payload, options)
-    if (responseTopic !== undefined) this.#bus.publish(responseTopic, payload, options)
+    // Looked at here too: it may be one that a process before this one kept.
+    const open =
+      responseTopic !== undefined && !wrongAnswerTopic(responseTopic, this.#actions.reserved)
+    if (open) this.#bus.publish(responseTopic, payload, options)
   }
 }
 

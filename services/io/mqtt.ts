@@ -67,6 +67,10 @@ export class MqttBus implements Bus {
   readonly #listeners: ((connection: Connection) => void)[] = []
   readonly #outbox = new Outbox()
   #client: MqttClient | undefined
+  /** Messages (by packet id) sent in this connection and not acknowledged. */
+  readonly #sent = new Set<number>()
+  /** How often the connection was lost during a message. */
+  readonly #losses = new Map<number, number>()
   #up = false
   #reason = ''
   #problem = ''
@@ -99,6 +103,12 @@ export class MqttBus implements Bus {
     client.on('message', (topic, payload, packet) => this.#receive(topic, payload, packet))
     client.on('error', (error) => this.#failed(error))
     client.on('close', () => this.#lost())
+    client.on('packetsend', (packet) => {
+      if (packet.cmd === 'publish' && packet.messageId) this.#sent.add(packet.messageId)
+    })
+    client.on('packetreceive', (packet) => {
+      if (packet.cmd === 'puback' && packet.messageId) this.#acknowledged(packet.messageId)
+    })
   }
 
   publish(topic: string, payload: string, options: PublishOptions): void {
@@ -200,7 +210,31 @@ export class MqttBus implements Bus {
     this.#fellBack = true
   }
 
+  #acknowledged(id: number): void {
+    this.#sent.delete(id)
+    this.#losses.delete(id)
+  }
+
+  /**
+   * What is not acknowledged is sent again after every loss, one message after the other; the
+   * one for which a broker hangs up must not be sent for ever.
+   */
+  #giveUpPoison(): void {
+    for (const id of this.#sent) {
+      const losses = (this.#losses.get(id) ?? 0) + 1
+      this.#losses.set(id, losses)
+      if (losses < limits.publishTries) continue
+      this.#losses.delete(id)
+      this.#client?.removeOutgoingMessage(id)
+      this.#options.onTrouble?.(
+        'The broker hung up again and again during one message: it was given up.',
+      )
+    }
+    this.#sent.clear()
+  }
+
   #lost(): void {
+    this.#giveUpPoison()
     const wasUp = this.#up
     this.#up = false
     if (this.#closed) return

@@ -81,6 +81,7 @@ export class House {
         desk.submit({ ...request, client: `house ${request.client}` }, listener),
       running: (id) => desk.core.has(id),
       do: this.#doings(),
+      reserved: [config.house_mqtt.base, config.house_mqtt.discovery, 'hermes'],
     })
     bridge.start()
     if (config.voice.hermes) new HermesSkill(this.#bus, assistant, realClock).start()

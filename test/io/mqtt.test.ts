@@ -239,6 +239,24 @@ test('a wrong password is told, again and again tried, and taken when it is righ
   await inUrl.connections.next(isUp)
 })
 
+test('a message for which the broker hangs up is given up, and what follows goes out', {
+  skip: mosquitto ? false : 'mosquitto is not installed',
+}, async (t) => {
+  const broker = await startMosquitto(mosquitto as string)
+  t.after(() => broker.stop())
+  const watcher = client(t, broker.port)
+  await watcher.connections.next(isUp)
+  const a = client(t, broker.port)
+  await a.connections.next(isUp)
+  a.bus.publish('mdi/poison/#', 'x', plain)
+  a.bus.publish('mdi/x', 'in flight too', plain)
+  await a.troubles.next((sentence) => /hung up again and again/.test(sentence))
+  await watcher.messages.next(says('in flight too'))
+  a.bus.publish('mdi/x', 'afterwards', plain)
+  await watcher.messages.next(says('afterwards'))
+  assert.ok(a.connections.all.length <= 3, JSON.stringify(a.connections.all))
+})
+
 test('a broker’s address that is none, and a password in it that is not told', () => {
   for (const url of ['nonsense://u:secret@h', '192.168.1.10', 'mqtt://', ''])
     assert.throws(
