@@ -76,7 +76,7 @@ class CoordinatorProcess {
   readonly #desk: Desk
   readonly #wallClock = realWallClock()
   readonly #kept: KeptRequests
-  /** Requests of the process before this one wait for the ring to show itself. */
+  /** This process is new, and requests wait for its ring to show itself. */
   #resuming = false
   #stopResuming: () => void = () => {}
   readonly #live: LiveSettings
@@ -266,21 +266,19 @@ class CoordinatorProcess {
    */
   async #resume(): Promise<void> {
     const text = await this.#store.getConfig(REQUESTS)
-    const all = text === undefined ? [] : readKept(text)
-    if (all.length === 0) return
-    this.#resuming = true
+    this.#resuming = this.#coordinator.plan.model !== null
     this.#stopResuming = realClock.after(limits.resumeMs, () => {
       this.#resuming = false
       this.#desk.core.wake()
     })
-    for (const kept of all) {
+    for (const kept of text === undefined ? [] : readKept(text)) {
       const { id, request, asker, stream, runs } = kept
       const listener = this.#bridge.resume(asker, id, stream)
       const why = staleness(kept, this.#wallClock.now())
       if (!request || why !== undefined) listener.error(new MdiError('not-ready', why ?? ''))
       else this.#desk.resume(request, this.#kept.follow(request, kept, listener), runs)
     }
-    this.#kept.write()
+    if (text !== undefined) this.#kept.write()
   }
 
   #doings(): Doings {
@@ -425,6 +423,7 @@ class CoordinatorProcess {
     const state = `${ring} ${reason ?? ''}`
     if (!always && state === this.#healthTold) return
     this.#healthTold = state
+    if (ring === 'ready') this.#resuming = false
     this.#desk.core.wake()
     if (!this.#bus) return
     const payload = writeMessage('bridgeHealth', this.#healthNow())
