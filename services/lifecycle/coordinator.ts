@@ -68,7 +68,7 @@ class CoordinatorProcess {
   readonly #desk: Desk
   readonly #wallClock = realWallClock()
   readonly #kept: KeptRequests
-  /** Requests of the process before this one wait for the ring to show itself. */
+  /** This process is new, and requests wait for its ring to show itself. */
   #resuming = false
   #stopResuming: () => void = () => {}
   readonly #live: LiveSettings
@@ -194,6 +194,7 @@ class CoordinatorProcess {
   #feed(event: CoordinatorEvent): void {
     for (const effect of this.#coordinator.handle(event)) this.#do(effect)
     this.#bus.tellHealth()
+    if (this.#coordinator.health.ring === 'ready') this.#resuming = false
     this.#desk.core.wake()
   }
 
@@ -242,21 +243,19 @@ class CoordinatorProcess {
    */
   async #resume(): Promise<void> {
     const text = await this.#store.getConfig(REQUESTS)
-    const all = text === undefined ? [] : readKept(text)
-    if (all.length === 0) return
-    this.#resuming = true
+    this.#resuming = this.#coordinator.plan.model !== null
     this.#stopResuming = realClock.after(limits.resumeMs, () => {
       this.#resuming = false
       this.#desk.core.wake()
     })
-    for (const kept of all) {
+    for (const kept of text === undefined ? [] : readKept(text)) {
       const { id, request, asker, stream, runs } = kept
       const listener = this.#bridge.resume(asker, id, stream)
       const why = staleness(kept, this.#wallClock.now())
       if (!request || why !== undefined) listener.error(new MdiError('not-ready', why ?? ''))
       else this.#desk.resume(request, this.#kept.follow(request, kept, listener), runs)
     }
-    this.#kept.write()
+    if (text !== undefined) this.#kept.write()
   }
 
   #healthNow(): BridgeHealth {
