@@ -50,11 +50,13 @@ const NEWCOMER_MS = 15_000
 /** Where the broker remembers another of our id, it is given this time to say that it lives. */
 const QUIET_MS = 1_500
 /**
- * A newcomer gives up when it has heard a living twin so often; of two newcomers the one
- * with the smaller instance, which is quicker to.
+ * How often a living twin must be heard before this one gives up: where the broker remembered
+ * the other when this one came, so that it was there first; and of two newcomers, where the one
+ * with the smaller instance is quicker to.
  */
-const HEARD = 4
-const HEARD_SMALLER = 2
+const HEARD_FIRST = 2
+const HEARD_SMALLER = 6
+const HEARD = 12
 /** One that is no newcomer says so often that it is here, and then leaves it at that. */
 const ANSWERS = 16
 /** Errors that the same assignment cannot get over by trying again soon. */
@@ -77,6 +79,10 @@ export class Agent {
   #quietUntil = Number.NEGATIVE_INFINITY
   /** How often each living twin was heard. */
   readonly #twins = new Map<string, number>()
+  /** Whose state the broker remembered when this one came. */
+  #first: string | undefined
+  /** How often the broker was there. */
+  #buses = 0
 
   constructor(identity: Identity) {
     this.#identity = identity
@@ -121,6 +127,7 @@ export class Agent {
         this.#identity = event.identity
         return [this.#tell(now)]
       case 'bus':
+        this.#buses += 1
         return [this.#tell(now)]
       case 'tick':
         return this.#tick(now)
@@ -245,13 +252,16 @@ export class Agent {
     if (event.instance === instance) return []
     // Left by a process that was killed, or by a broker's memory; or it lives and will say so.
     if (event.retained) {
+      if (this.#buses <= 1) this.#first = event.instance
       this.#quietUntil = now + QUIET_MS
       return [this.#tell(now)]
     }
     const heard = (this.#twins.get(event.instance) ?? 0) + 1
     this.#twins.set(event.instance, heard)
-    if (now - this.#startedAt > NEWCOMER_MS) return heard > ANSWERS ? [] : [this.#tell(now)]
-    const enough = instance < event.instance ? HEARD_SMALLER : HEARD
+    const old = now - this.#startedAt > NEWCOMER_MS
+    if (old && event.instance !== this.#first) return heard > ANSWERS ? [] : [this.#tell(now)]
+    const smaller = instance < event.instance
+    const enough = event.instance === this.#first ? HEARD_FIRST : smaller ? HEARD_SMALLER : HEARD
     if (heard < enough) return [this.#tell(now)]
     const { id } = this.#identity
     const message = `Another node calls itself ${id} (at ${event.address}); give one of them another name in its settings.`

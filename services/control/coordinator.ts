@@ -37,6 +37,9 @@ export type CoordinatorEvent =
   | { kind: 'unload'; reply: string }
   /** A node that is gone is forgotten (`checkRemovable` first). */
   | { kind: 'remove'; id: string }
+  /** The broker was away: nodes may have been replaced meanwhile. */
+  | { kind: 'away' }
+  /** The broker is there (again): what is retained is told again. */
   | { kind: 'bus' }
 
 export type CoordinatorEffect =
@@ -84,8 +87,10 @@ export class Coordinator {
       case 'remove':
         this.#nodes.delete(event.id)
         return []
-      case 'bus':
+      case 'away':
         this.#unsure = new Set(this.#nodes.keys())
+        return []
+      case 'bus':
         return this.#desireAll()
     }
   }
@@ -112,6 +117,7 @@ export class Coordinator {
       return this.#warn(`On the topic of node ${id} stands a state of ${state.id}: it is not read.`)
     const twin = this.#twin(id, state)
     if (twin) return this.#warn(twin)
+    if (this.#isOfAnother(id, state)) return []
     this.#unsure.delete(id)
     this.#nodes.set(id, state)
     const effects: CoordinatorEffect[] = []
@@ -121,6 +127,13 @@ export class Coordinator {
       if (!misfit) effects.push(...this.#follow(state))
     }
     return [...effects, ...this.#answerWaiting()]
+  }
+
+  /** One that gave up, or a former life, is gone: the one that we know is still there. */
+  #isOfAnother(id: string, state: NodeState): boolean {
+    const known = this.#nodes.get(id)
+    if (known?.state !== 'online' || state.state !== 'offline') return false
+    return state.instance !== undefined && state.instance !== known.instance
   }
 
   #warn(message: string): CoordinatorEffect[] {

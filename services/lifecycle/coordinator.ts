@@ -136,6 +136,7 @@ class CoordinatorProcess {
       broker: config.broker,
       onStand: () => this.#stand(),
       onGiveUp: (error) => this.#finish(error),
+      onBack: () => this.#feed({ kind: 'away' }),
       onUp: () => this.#feed({ kind: 'bus' }),
       onNode: (id, state) => this.#feed({ kind: 'node', id, state }),
       info: () => ({ ...this.#coordinator.info, ...this.#live.get() }),

@@ -59,7 +59,6 @@ class Node {
   #agent!: Agent
   #bus!: NodeBus
   #loadedBytes = 0
-  #gaveUp = false
   /** Rows computed since the vitals were told. */
   #rows = 0
   #stopVitals: () => void = () => {}
@@ -214,8 +213,6 @@ class Node {
         log(effect.message)
         return
       case 'give-up':
-        // The state is the other node's to tell, our going too.
-        this.#gaveUp = true
         this.#finish(new MdiError('bad-value', effect.message))
     }
   }
@@ -280,7 +277,7 @@ class Node {
     this.#stopVitals()
     this.#holdings.abort()
     this.#ring.stop(`node ${this.#config.node} was stopped`)
-    await this.#bus.close(!this.#gaveUp)
+    await this.#bus.close()
     await this.#links.close()
     await this.#engine.close()
     await this.#store.close()

@@ -188,6 +188,8 @@ export type Board = z.infer<typeof boardSchema>
 export const bridgeStateSchema = z.object({
   state: z.enum(['online', 'offline']),
   instance: instance.optional(),
+  /** It has just come, and asks whether another is at work. */
+  asks: z.boolean().optional(),
   /** Which coordinator, and where it is, for a sentence. */
   id: nameSchema.optional(),
   place: z.string().max(300).optional(),

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Agent, type AgentEffect } from '../../services/control/agent.ts'
 import type { Coordinator, CoordinatorEffect } from '../../services/control/coordinator.ts'
-import type { Online } from '../../services/wire/control.ts'
+import type { NodeState } from '../../services/wire/control.ts'
 import { coordinatorOf, desired, identity, kinds, online } from './parts.ts'
 
 /** Lets two agents hear each other until both are silent. @returns who gave up */
@@ -86,7 +86,7 @@ test('the same plan with other sources is taken: the coordinator has moved', () 
   assert.deepEqual(kinds(agent.handle({ kind: 'desired', desired: desired(2) }, 70)), ['log'])
 })
 
-const hear = (c: Coordinator, state: Online | { state: 'offline' }): CoordinatorEffect[] =>
+const hear = (c: Coordinator, state: NodeState): CoordinatorEffect[] =>
   c.handle({ kind: 'node', id: 'pi1', state })
 
 test('a second node under an id moves no plan; one that comes after a loss does', () => {
@@ -103,6 +103,7 @@ test('a second node under an id moves no plan; one that comes after a loss does'
 test('what happened while the broker was away is not held against a node', () => {
   const c = coordinatorOf(5)
   hear(c, online('a', 'here', 5))
+  c.handle({ kind: 'away' })
   c.handle({ kind: 'bus' })
   hear(c, online('b', 'there', 5))
   assert.equal(c.plan.epoch, 6)
@@ -114,4 +115,28 @@ test('a node that missed an unload is told when it comes back', () => {
   const [effect] = hear(c, online('a', 'here', 5))
   assert.ok(effect?.kind === 'desire' && effect.desired.assignment === null)
   assert.deepEqual(hear(c, online('a', 'here', 6)), [])
+})
+
+test('of two newcomers the survivor is seen, though the other was known first', () => {
+  const c = coordinatorOf(5)
+  hear(c, online('a', 'here', 5))
+  hear(c, online('b', 'there', 5))
+  // What is left of b's former life changes nothing.
+  assert.deepEqual(hear(c, { state: 'offline', instance: 'b' }), [])
+  assert.equal(c.nodes[0]?.state, 'online')
+  hear(c, { state: 'offline', instance: 'a' })
+  hear(c, online('b', 'there', 5))
+  assert.ok(c.nodes[0]?.state === 'online' && c.nodes[0].instance === 'b')
+})
+
+test('where the broker remembered the other, the newcomer gives up however young both are', () => {
+  for (const [first, second] of [
+    ['a', 'b'],
+    ['b', 'a'],
+  ] as const) {
+    const [old, young] = [agentOf(first, 0), agentOf(second, 100)]
+    young.handle({ kind: 'bus' }, 101)
+    young.handle({ kind: 'twin', instance: first, address: 'there', retained: true }, 102)
+    assert.deepEqual(meet([old, young], 103), [second])
+  }
 })

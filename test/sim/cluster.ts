@@ -26,6 +26,8 @@ export class Cluster {
   readonly disks = new Map<string, Disk>()
   readonly members = new Map<string, Member>()
   readonly requests: Request[] = []
+  /** Ids under which two have come, of which it is open who stays. */
+  readonly disputed = new Set<string>()
   readonly disk: HeadDisk = { plan: undefined }
   head: Head
   /** When something last went wrong that ends requests. */
@@ -56,6 +58,13 @@ export class Cluster {
   twin(id: string): Member {
     const disk = { desired: undefined, layers: new Set<number>(), highest: 0 }
     return new Member(this, this.broker, id, `${id}twin`, disk)
+  }
+
+  /** Of two boards that came together under one id, the one that stayed is the node. */
+  settle(id: string, stayed: Member): void {
+    this.members.set(id, stayed)
+    this.disks.set(id, stayed.disk)
+    this.disputed.delete(id)
   }
 
   bootHead(): void {
@@ -104,7 +113,8 @@ export class Cluster {
   #check(): void {
     if (this.head.gaveUp) throw new Violation('rival', 'the coordinator gave way to a newcomer')
     for (const { id, ring, process, gaveUp } of this.members.values()) {
-      if (gaveUp) throw new Violation('twin', `${id} gave way to a newcomer`)
+      if (gaveUp && !this.disputed.has(id))
+        throw new Violation('twin', `${id} gave way to a newcomer`)
       if (process.state !== 'dead' && ring.held > limits.queueFrames)
         throw new Violation('queue', `${id} holds ${ring.held} frames`)
     }

@@ -1,6 +1,7 @@
 /** One seed of a whole cluster: nodes, broker and coordinator come and go under load. */
 import { writeMessage } from '../../services/wire/topics.ts'
 import { Cluster } from './cluster.ts'
+import type { Member } from './member.ts'
 import { Violation, World } from './world.ts'
 
 const READY_MS = 25_000
@@ -27,6 +28,7 @@ class Control {
   #active = 0
   twins = 0
   rivals = 0
+  pairs = 0
   /** A second coordinator is there: until it is gone neither broker nor coordinator fails. */
   #rivalHere = false
 
@@ -51,6 +53,7 @@ class Control {
 
   go(): void {
     const { world, cluster } = this
+    if (world.chance(0.3)) this.#newcomers()
     world.runUntil(world.pick([2_000, 18_000]))
     cluster.head.load('first')
     this.#awaitReady('after the first load')
@@ -73,7 +76,11 @@ class Control {
 
   #awaitReady(when: string): void {
     const { world, cluster } = this
-    const loaded = () => (cluster.disk.plan?.model ? cluster.ready : true)
+    const { head } = cluster
+    // Whoever asked for a load is answered, whatever became of it.
+    const loaded = () =>
+      head.asked.every((reply) => head.outcomes.has(reply)) &&
+      (cluster.disk.plan?.model ? cluster.ready : true)
     if (world.runUntil(world.now + READY_MS, loaded)) return
     const { health } = cluster.head.coordinator
     throw new Violation('ready', `the ring is not ready ${when}: ${JSON.stringify(health)}`)
@@ -89,6 +96,30 @@ class Control {
       const open = cluster.requests.filter((r) => !r.ended).map((r) => r.open.id)
       throw new Violation('hang', `nothing comes of ${open.join(', ')} any more`)
     }
+  }
+
+  /** Two boards come with one id: one of them gives up, and the other is the node. */
+  #newcomers(): void {
+    const { world, cluster } = this
+    const id = `n${world.integer(0, cluster.options.nodes - 1)}`
+    this.pairs += 1
+    this.#active += 1
+    cluster.disputed.add(id)
+    world.after(world.between(0, 2_000), () => {
+      const pair = [cluster.members.get(id) as Member, cluster.twin(id)] as const
+      const began = world.now
+      const look = () => {
+        const [stayed, ...more] = pair.filter((m) => !m.gaveUp)
+        if (!stayed) throw new Violation('twin', `both ${id} gave up`)
+        if (more.length === 0) {
+          this.#trouble()
+          cluster.settle(id, stayed)
+          this.#active -= 1
+        } else if (world.now - began > 30_000) throw new Violation('twin', `two ${id} stay`)
+        else world.after(100, look)
+      }
+      world.after(100, look)
+    })
   }
 
   #fault(): void {
@@ -134,7 +165,7 @@ class Control {
   #node(kind: 'node' | 'pause', ms: number): void {
     const { world, cluster } = this
     const member = world.pick([...cluster.members.values()])
-    if (member.process.state !== 'up') return
+    if (member.process.state !== 'up' || cluster.disputed.has(member.id)) return
     this.#trouble()
     world.log('FAULT', () => member.id)
     if (kind === 'pause') member.process.pause()
@@ -158,6 +189,10 @@ class Control {
   #head(ms: number): void {
     const { world, cluster } = this
     if (cluster.head.process.state !== 'up' || this.#rivalHere) return
+    // What was asked in the last moment may not have left the coordinator.
+    for (const r of cluster.requests)
+      if (!r.ended && r.told === 0 && world.now - r.openedAt < 2 * cluster.options.delay[1])
+        r.excuse = () => 'its owner died with it'
     cluster.head.process.kill(world.pick(['kill', 'power']))
     this.#during(ms, () => cluster.bootHead())
   }
@@ -167,7 +202,12 @@ class Control {
     const { world, cluster } = this
     const id = `n${world.integer(0, cluster.options.nodes - 1)}`
     const member = cluster.members.get(id)
-    if (member?.process.state !== 'up' || world.now - member.bornAt < NEWCOMER_MS) return
+    if (
+      member?.process.state !== 'up' ||
+      cluster.disputed.has(id) ||
+      world.now - member.bornAt < NEWCOMER_MS
+    )
+      return
     const twin = cluster.twin(id)
     this.twins += 1
     this.#active += 1
@@ -204,14 +244,14 @@ class Control {
   #load(): void {
     const { world, cluster } = this
     const { head, options } = cluster
-    if (head.process.state !== 'up') return
+    if (head.process.state !== 'up' || !head.working) return
     this.#trouble()
     if (world.chance(0.2)) head.unload(`u${world.now}`)
     const all = Array.from({ length: options.nodes }, (_, i) => `n${i}`)
     const some = all.filter(() => world.chance(0.6)).reverse()
     world.after(world.between(0, 300), () => {
       this.#trouble()
-      if (cluster.head.process.state === 'up')
+      if (cluster.head.process.state === 'up' && cluster.head.working)
         cluster.head.load(`l${world.now}`, some.length > 0 ? some : undefined)
     })
   }
@@ -234,13 +274,14 @@ export type ControlResult = {
   messages: number
   twins: number
   rivals: number
+  pairs: number
 }
 
 /** Runs one seed. @throws Violation, or whatever the code under test throws */
 export const runControl = (seed: number, trace?: (line: string) => void): ControlResult => {
   const control = new Control(seed, trace)
   control.go()
-  const { cluster, twins, rivals } = control
+  const { cluster, twins, rivals, pairs } = control
   const { requests, plans, broker } = cluster
-  return { seed, requests: requests.length, plans, messages: broker.taken, twins, rivals }
+  return { seed, requests: requests.length, plans, messages: broker.taken, twins, rivals, pairs }
 }

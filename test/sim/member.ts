@@ -62,8 +62,8 @@ export class Member {
       onLink: (link) => this.#feed({ kind: 'link', link }),
     })
     this.agent = new Agent(this.#identity())
-    const will = { topic: this.#topic, payload: writeMessage('state', { state: 'offline' }) }
-    this.#bus = new SimBus(broker, process, will)
+    const gone = writeMessage('state', { state: 'offline', instance: this.#instance })
+    this.#bus = new SimBus(broker, process, { topic: this.#topic, payload: gone })
     this.#feed({ kind: 'start', kept: disk.desired })
     this.#subscribe()
     this.#tick()
@@ -215,7 +215,8 @@ export class Member {
   /** A clean stop. */
   stop(): void {
     this.ring.stop(`node ${this.id} was stopped`)
-    this.#bus.publish(this.#topic, writeMessage('state', { state: 'offline' }), optionsOf('state'))
+    const gone = writeMessage('state', { state: 'offline', instance: this.#instance })
+    this.#bus.publish(this.#topic, gone, optionsOf('state'))
     void this.#bus.close()
     this.process.soon(() => this.process.kill('kill'), 100)
   }
