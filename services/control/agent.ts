@@ -60,7 +60,10 @@ const HEARD = 12
 /** One that is no newcomer says so often that it is here, and then leaves it at that. */
 const ANSWERS = 16
 /** Errors that the same assignment cannot get over by trying again soon. */
-const lasting: readonly ErrorCode[] = ['out-of-memory', 'unsupported', 'bad-value']
+const slow: readonly ErrorCode[] = ['out-of-memory', 'unsupported', 'bad-value']
+/** Errors of which whoever waits is told at once; of others, when so many tries have failed. */
+const lasting: readonly ErrorCode[] = [...slow, 'disk-full', 'bad-file', 'store']
+const TRIES = 3
 
 export class Agent {
   #identity: Identity
@@ -73,6 +76,8 @@ export class Agent {
   #startedAt = 0
   #toldAt = Number.NEGATIVE_INFINITY
   #retry: { at: number; wait: number } | undefined
+  /** How often the assignment has failed since it came. */
+  #tries = 0
   #joined = false
   /** Loaded, and waiting until it is known that no other node plays this part. */
   #held = false
@@ -171,6 +176,7 @@ export class Agent {
     this.#desired = desired
     this.#epoch = desired.epoch
     this.#retry = undefined
+    this.#tries = 0
     this.#links.clear()
     this.#ring = undefined
     const effects: AgentEffect[] = []
@@ -215,6 +221,7 @@ export class Agent {
     const assignment = this.#desired?.assignment
     if (work !== this.#work || !assignment) return []
     this.#retry = undefined
+    this.#tries = 0
     if (now >= this.#quietUntil) return this.#join(assignment, now)
     this.#held = true
     return []
@@ -231,8 +238,10 @@ export class Agent {
     const assignment = this.#desired?.assignment
     if (work !== this.#work || !assignment) return []
     this.#phase('failed', assignment)
-    this.#actual = { ...this.#actual, error: error.message }
-    const wait = lasting.includes(error.code)
+    this.#tries += 1
+    const lasts = lasting.includes(error.code) || this.#tries >= TRIES
+    this.#actual = { ...this.#actual, error: error.message, lasting: lasts }
+    const wait = slow.includes(error.code)
       ? RETRY_MOST_MS
       : Math.min(RETRY_MOST_MS, (this.#retry?.wait ?? RETRY_MS / 2) * 2)
     this.#retry = { at: now + wait, wait }

@@ -326,10 +326,13 @@ export class Coordinator {
           n?.state === 'online' &&
           n.epoch === this.#plan.epoch &&
           n.assignment.phase === 'failed' &&
-          n.assignment.error !== undefined,
+          n.assignment.lasting === true,
       ) as Online | undefined
     if (!failed) return []
-    const error = new MdiError('not-ready', `Node ${failed.id}: ${failed.assignment.error}`)
+    const error = new MdiError(
+      'not-ready',
+      sentence(`Node ${failed.id}: ${failed.assignment.error ?? 'it failed'}`),
+    )
     return this.#waiting.splice(0).map((reply) => ({ kind: 'refused', reply, error }))
   }
 

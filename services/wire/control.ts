@@ -55,8 +55,9 @@ export const actualSchema = z.object({
       unit: z.enum(['bytes', 'layers', 'rows', 'steps']),
     })
     .optional(),
-  /** For `failed`: a sentence. */
+  /** For `failed`: a sentence, and whether trying again is not likely to help. */
   error: sentenceSchema.optional(),
+  lasting: z.boolean().optional(),
 })
 export type Actual = z.infer<typeof actualSchema>
 

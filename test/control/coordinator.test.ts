@@ -1,11 +1,13 @@
 /** What a coordinator makes of nodes' states and of what is asked. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Agent } from '../../services/control/agent.ts'
 import type { Coordinator, CoordinatorEffect } from '../../services/control/coordinator.ts'
 import { checkPlan, desiredOf, readPlan } from '../../services/control/plan.ts'
+import { MdiError } from '../../services/errors.ts'
 import { limits } from '../../services/limits.ts'
 import { desiredSchema, type NodeState, type Online } from '../../services/wire/control.ts'
-import { coordinatorOf, kinds, modelOf, online, other, plan } from './parts.ts'
+import { coordinatorOf, desired, identity, kinds, modelOf, online, other, plan } from './parts.ts'
 
 const hear = (c: Coordinator, id: string, state: NodeState): CoordinatorEffect[] =>
   c.handle({ kind: 'node', id, state })
@@ -140,4 +142,42 @@ test('a ring has so many nodes at most; what is desired in the longest can be re
   const coordinator = { id: 'c', addresses: ['c'], port: 1 }
   for (const { peer } of checkPlan(c.plan).stages)
     assert.ok(desiredSchema.parse(desiredOf(c.plan, peer.id, 'home', coordinator)).assignment)
+})
+
+test('a load ends with an error only where trying again is not likely to help', () => {
+  const failed = (c: Coordinator, lasting: boolean): Online => ({
+    ...online('a', 'here', c.plan.epoch),
+    assignment: { phase: 'failed', error: 'Node b is seen but unreachable.', lasting },
+  })
+  const c = coordinatorOf(5)
+  hear(c, 'pi1', online('a', 'here', 5))
+  load(c, 'r')
+  assert.deepEqual(hear(c, 'pi1', failed(c, false)), [])
+  assert.equal(c.health.reason, 'Node pi1: Node b is seen but unreachable.')
+  assert.equal(
+    refusal(hear(c, 'pi1', failed(c, true))),
+    'r Node pi1: Node b is seen but unreachable.',
+  )
+})
+
+test('a node tells at once what lasts, and what may pass after three tries', () => {
+  for (const [code, tells] of [
+    ['disk-full', [true]],
+    ['bad-file', [true]],
+    ['out-of-memory', [true]],
+    ['node-lost', [false, false, true]],
+    ['not-found', [false, false, true]],
+  ] as const) {
+    const agent = new Agent(identity('a'))
+    agent.handle({ kind: 'start', kept: undefined }, 0)
+    agent.handle({ kind: 'desired', desired: desired(1) }, 0)
+    const told = tells.map((_, i) => {
+      const error = new MdiError(code, 'It failed.')
+      agent.handle({ kind: 'failed', work: i + 1, error }, i * 100_000)
+      const { lasting } = agent.state.assignment
+      agent.handle({ kind: 'tick' }, i * 100_000 + 90_000)
+      return lasting
+    })
+    assert.deepEqual(told, tells, code)
+  }
 })
