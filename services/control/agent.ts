@@ -23,6 +23,8 @@ export type AgentEvent =
   | { kind: 'link'; link: LinkState }
   | { kind: 'ring'; whole: boolean; reason: string | undefined }
   | { kind: 'identity'; identity: Identity }
+  /** Where this node can be reached now; told where that has changed. */
+  | { kind: 'addresses'; addresses: string[] }
   /** The broker is there (again): what is retained is told again. */
   | { kind: 'bus' }
   | { kind: 'tick' }
@@ -131,12 +133,20 @@ export class Agent {
       case 'identity':
         this.#identity = event.identity
         return [this.#tell(now)]
+      case 'addresses':
+        return this.#at(event.addresses, now)
       case 'bus':
         this.#buses += 1
         return [this.#tell(now)]
       case 'tick':
         return this.#tick(now)
     }
+  }
+
+  #at(addresses: string[], now: number): AgentEffect[] {
+    if (JSON.stringify(addresses) === JSON.stringify(this.#identity.addresses)) return []
+    this.#identity = { ...this.#identity, addresses }
+    return [this.#tell(now)]
   }
 
   #tell(now: number): AgentEffect {

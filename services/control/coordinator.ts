@@ -11,7 +11,16 @@ import { partition } from '../plan/partition.ts'
 import type { BridgeHealth, BridgeInfo, Desired, NodeState, Online } from '../wire/control.ts'
 import type { Peer } from '../wire/values.ts'
 import type { VerbData, VerbRequest } from '../wire/verbs.ts'
-import { checkPlan, desiredOf, emptyPlan, type Plan, peerOf, planNodes, samePeer } from './plan.ts'
+import {
+  checkPlan,
+  desiredOf,
+  emptyPlan,
+  hasMoved,
+  type Plan,
+  peerOf,
+  planNodes,
+  samePeer,
+} from './plan.ts'
 
 export type CoordinatorOptions = {
   version: string
@@ -41,6 +50,8 @@ export type CoordinatorEvent =
   | { kind: 'away' }
   /** The broker is there (again): what is retained is told again. */
   | { kind: 'bus' }
+  /** Where this coordinator can be reached now. */
+  | { kind: 'addresses'; addresses: string[] }
 
 export type CoordinatorEffect =
   | { kind: 'desire'; node: string; desired: Desired }
@@ -58,6 +69,8 @@ const sentence = (text: string): string => `${text.replace(/\.+$/, '')}.`
 export class Coordinator {
   readonly #options: CoordinatorOptions
   readonly #nodes = new Map<string, NodeState>()
+  /** Where this coordinator is now. */
+  #peer: Peer
   #plan: Plan = emptyPlan(0)
   readonly #waiting: string[] = []
   readonly #warned = new Set<string>()
@@ -66,6 +79,7 @@ export class Coordinator {
 
   constructor(options: CoordinatorOptions) {
     this.#options = options
+    this.#peer = options.peer
   }
 
   get plan(): Plan {
@@ -92,6 +106,8 @@ export class Coordinator {
         return []
       case 'bus':
         return this.#desireAll()
+      case 'addresses':
+        return this.#at(event.addresses)
     }
   }
 
@@ -100,6 +116,13 @@ export class Coordinator {
     return [...this.#nodes.values()].filter(
       (n): n is Online => n.state === 'online' && this.#misfit(n) === undefined,
     )
+  }
+
+  /** Its own weights are fetched at the new place from now on. */
+  #at(addresses: string[]): CoordinatorEffect[] {
+    if (JSON.stringify(addresses) === JSON.stringify(this.#peer.addresses)) return []
+    this.#peer = { ...this.#peer, addresses }
+    return [{ kind: 'plan', plan: this.#plan }, ...this.#desireAll()]
   }
 
   #misfit(node: Online): string | undefined {
@@ -162,16 +185,36 @@ export class Coordinator {
     // no matter of the ring's: its epoch counts when the next plan is made.
     if (!stage) return node.epoch < this.#plan.epoch ? [this.#desire(node.id)] : []
     if (node.epoch > this.#plan.epoch) return this.#replan(node.epoch + 1)
-    if (!samePeer(stage.peer, peerOf(node))) {
-      stage.peer = peerOf(node)
-      return this.#replan(this.#plan.epoch + 1)
-    }
+    const relocated = this.#relocate()
+    if (relocated.length > 0) return relocated
     return node.epoch < this.#plan.epoch ? [this.#desire(node.id)] : []
   }
 
+  /**
+   * Plans anew where nodes are elsewhere now. A ring that works is left alone as long as each can
+   * still be reached where it was: an address more, or one of several less, ends no request.
+   */
+  #relocate(): CoordinatorEffect[] {
+    const starter = this.#nodes.get(this.#plan.stages[0]?.peer.id ?? '')
+    const broken =
+      starter?.state === 'online' &&
+      starter.epoch === this.#plan.epoch &&
+      starter.ring?.whole === false
+    const usable = new Map(this.#usable.map((n) => [n.id, peerOf(n)]))
+    let moved = false
+    const stages = this.#plan.stages.map((stage) => {
+      const now = usable.get(stage.peer.id)
+      if (!now || !(hasMoved(stage.peer, now) || (broken && !samePeer(stage.peer, now))))
+        return stage
+      moved = true
+      return { ...stage, peer: now }
+    })
+    return moved ? this.#setPlan({ ...this.#plan, stages, epoch: this.#plan.epoch + 1 }) : []
+  }
+
   #desire(node: string): CoordinatorEffect {
-    const { cluster, peer } = this.#options
-    return { kind: 'desire', node, desired: desiredOf(this.#plan, node, cluster, peer) }
+    const { cluster } = this.#options
+    return { kind: 'desire', node, desired: desiredOf(this.#plan, node, cluster, this.#peer) }
   }
 
   #desireAll(): CoordinatorEffect[] {
@@ -387,12 +430,12 @@ export class Coordinator {
   }
 
   get info(): BridgeInfo {
-    const { version, protocol, cluster, peer } = this.#options
+    const { version, protocol, cluster } = this.#options
     return {
       version,
       protocol,
       cluster,
-      coordinator: peer,
+      coordinator: this.#peer,
       epoch: this.#plan.epoch,
       model: this.#plan.model,
       stages: this.stages,

@@ -63,6 +63,15 @@ export const peerOf = (node: Online): Peer => ({
 export const samePeer = (a: Peer, b: Peer): boolean =>
   a.id === b.id && a.port === b.port && JSON.stringify(a.addresses) === JSON.stringify(b.addresses)
 
+const isLoopback = (address: string): boolean => address.startsWith('127.') || address === '::1'
+
+/** Whether a node that was at `planned` can no longer be reached there. */
+export const hasMoved = (planned: Peer, now: Peer): boolean => {
+  const outer = planned.addresses.filter((a) => !isLoopback(a))
+  const known = outer.length > 0 ? outer : planned.addresses
+  return planned.port !== now.port || !known.some((a) => now.addresses.includes(a))
+}
+
 /** Weight bytes a second that stand for a node which measured nothing. */
 const UNKNOWN_SPEED = 1e9
 

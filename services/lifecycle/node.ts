@@ -114,7 +114,10 @@ class Node {
       instance: this.#self.instance,
       url: brokerUrl,
       broker: config.broker,
-      onEvent: (event) => this.#feed(event),
+      onEvent: (event) => {
+        if (event.kind === 'bus') this.#look()
+        this.#feed(event)
+      },
       onCommand: (command) => this.#command(command),
     })
     const done = new Promise<void>((resolve, reject) => {
@@ -171,8 +174,14 @@ class Node {
       }
       this.#rows = 0
       this.#bus.tellVitals(vitals)
+      this.#look()
       this.#vitals()
     })
+  }
+
+  /** Looks where this node can be reached. */
+  #look(): void {
+    this.#feed({ kind: 'addresses', addresses: this.#self.addresses })
   }
 
   #tick(): void {

@@ -76,9 +76,14 @@ export class Self {
     await this.#remember(NAME, name)
   }
 
+  /** Where it can be reached: a lease may end, a cable be plugged in. */
+  get addresses(): string[] {
+    return ownAddresses(this.#config.ports.host)
+  }
+
   /** @param loadedBytes memory that weights take already */
   identity(speed: Record<string, number>, held: Identity['held'], loadedBytes: number): Identity {
-    const { node, cluster, engine, ports } = this.#config
+    const { node, cluster, engine } = this.#config
     const { name, cores } = processor()
     return {
       id: node,
@@ -87,7 +92,7 @@ export class Self {
       version,
       protocol: PROTOCOL,
       instance: this.instance,
-      addresses: ownAddresses(ports.host),
+      addresses: this.addresses,
       port: this.port,
       profile: {
         memoryBytes: availableMemory(engine.memory) + loadedBytes,

@@ -181,3 +181,47 @@ test('a node tells at once what lasts, and what may pass after three tries', () 
     assert.deepEqual(told, tells, code)
   }
 })
+
+test('a node that is elsewhere is followed; an address more or less ends no request', () => {
+  const at = (addresses: string[], epoch: number, whole = true): Online => ({
+    ...online('a', 'here', epoch),
+    addresses,
+    assignment: { phase: 'ready' },
+    ring: { whole },
+  })
+  const lan = ['10.0.0.5', 'fe00::5', '127.0.0.1']
+  const c = coordinatorOf(5)
+  hear(c, 'pi1', at(lan, 5))
+  assert.deepEqual([c.plan.epoch, c.plan.stages[0]?.peer.addresses], [6, lan])
+  for (const more of [[...lan, '172.17.0.1'], lan.slice(1), lan.slice(0, 1)]) {
+    hear(c, 'pi1', at(more, 6))
+    assert.equal(c.plan.epoch, 6, String(more))
+  }
+  // The loopback address alone is no place where others find it.
+  const moved = ['10.0.0.9', '127.0.0.1']
+  hear(c, 'pi1', at(moved, 6))
+  assert.deepEqual([c.plan.epoch, c.plan.stages[0]?.peer.addresses], [7, moved])
+  // A ring that is broken has nothing to lose: every address may help.
+  hear(c, 'pi1', at([...moved, '10.1.0.9'], 7, false))
+  assert.deepEqual([c.plan.epoch, c.plan.stages[0]?.peer.addresses.length], [8, 3])
+})
+
+test('a coordinator that is elsewhere tells its nodes where the weights are now', () => {
+  const c = coordinatorOf(5)
+  hear(c, 'pi1', online('a', 'here', 5))
+  assert.deepEqual(c.handle({ kind: 'addresses', addresses: ['c'] }), [])
+  const effects = c.handle({ kind: 'addresses', addresses: ['d'] })
+  assert.deepEqual(kinds(effects), ['plan', 'desire'])
+  const [, desire] = effects
+  assert.ok(desire?.kind === 'desire')
+  assert.deepEqual(desire.desired.assignment?.sources[0]?.addresses, ['d'])
+  assert.deepEqual([c.info.coordinator.addresses, c.plan.epoch], [['d'], 5])
+})
+
+test('a node tells where it is when that has changed', () => {
+  const agent = new Agent(identity('a'))
+  agent.handle({ kind: 'start', kept: undefined }, 0)
+  assert.deepEqual(agent.handle({ kind: 'addresses', addresses: ['here'] }, 1), [])
+  assert.deepEqual(kinds(agent.handle({ kind: 'addresses', addresses: ['there'] }, 2)), ['publish'])
+  assert.deepEqual(agent.state.addresses, ['there'])
+})
