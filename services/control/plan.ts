@@ -81,10 +81,11 @@ const UNKNOWN_SPEED = 1e9
  */
 export const planNodes = (nodes: readonly Online[]): PlanNode[] =>
   nodes.map((node) => {
-    const { memoryBytes, host, cpu, cores } = node.profile
+    const { memoryBytes, hostBytes, host, cpu, cores } = node.profile
     const alike = nodes.filter((n) => n.profile.cpu === cpu && n.profile.cores === cores)
     const speeds = alike.map((n) => n.profile.speed.q4 ?? UNKNOWN_SPEED).sort((a, b) => a - b)
-    return { id: node.id, memoryBytes, host, speed: speeds[speeds.length >> 1] as number }
+    const speed = speeds[speeds.length >> 1] as number
+    return { id: node.id, memoryBytes, ...(hostBytes !== undefined && { hostBytes }), host, speed }
   })
 
 /**

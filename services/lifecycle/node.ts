@@ -247,7 +247,7 @@ class Node {
     const { manifest } = this.#holdings
     if (!manifest) throw new MdiError('not-found', 'The manifest is not here.')
     const { first, end, starter, arithmetic, context } = assignment
-    const available = availableMemory(this.#config.engine.memory) + this.#loadedBytes
+    const available = this.#self.memory(this.#loadedBytes)
     checkFits(manifest, first, end, starter, Math.min(context, 256), available)
     const report = await this.#engine.load(
       { manifest, first, end, ends: starter, arithmetic, context },

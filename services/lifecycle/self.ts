@@ -81,9 +81,15 @@ export class Self {
     return ownAddresses(this.#config.ports.host)
   }
 
+  /** Memory that weights and caches may take. @param loadedBytes what weights take already */
+  memory(loadedBytes: number): number {
+    const here = availableMemory() + loadedBytes
+    return Math.min(here, this.#config.engine.memory ?? here)
+  }
+
   /** @param loadedBytes memory that weights take already */
   identity(speed: Record<string, number>, held: Identity['held'], loadedBytes: number): Identity {
-    const { node, cluster, engine } = this.#config
+    const { node, cluster } = this.#config
     const { name, cores } = processor()
     return {
       id: node,
@@ -95,7 +101,8 @@ export class Self {
       addresses: this.addresses,
       port: this.port,
       profile: {
-        memoryBytes: availableMemory(engine.memory) + loadedBytes,
+        memoryBytes: this.memory(loadedBytes),
+        hostBytes: availableMemory() + loadedBytes,
         cpu: name,
         cores,
         speed,

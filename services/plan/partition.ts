@@ -10,8 +10,10 @@ import type { ModelCost } from './cost.ts'
 /** What the planner knows of a node. */
 export type PlanNode = {
   id: string
-  /** Memory that it can give. */
+  /** Memory that it can give: its machine's, or less where a person has bounded it. */
   memoryBytes: number
+  /** Memory of its machine, which nodes with the same host share; absent: `memoryBytes`. */
+  hostBytes?: number
   /** Weight bytes that it computes in a second. */
   speed: number
   /** Nodes with the same host share its memory. */
@@ -113,12 +115,25 @@ const withRoom = (cost: ModelCost, order: readonly PlanNode[], positions: number
   return order.filter((_, i) => (shares[i] as number) >= least)
 }
 
-/** Memory that each node may take: what a host has is divided among its nodes. */
-const memoryShares = (ring: readonly PlanNode[]): number[] =>
-  ring.map((n) => {
-    const mates = ring.filter((o) => o.host === n.host)
-    return Math.max(...mates.map((m) => m.memoryBytes)) / mates.length
-  })
+/**
+ * Memory that each node may take: what a host has is divided among its nodes; what one of them
+ * may not take falls to the others.
+ */
+const memoryShares = (ring: readonly PlanNode[]): number[] => {
+  const shares = new Map<PlanNode, number>()
+  for (const host of new Set(ring.map((n) => n.host))) {
+    const mates = ring.filter((n) => n.host === host)
+    let left = Math.max(...mates.map((m) => m.hostBytes ?? m.memoryBytes))
+    mates
+      .sort((a, b) => a.memoryBytes - b.memoryBytes)
+      .forEach((m, i) => {
+        const share = Math.min(m.memoryBytes, left / (mates.length - i))
+        shares.set(m, share)
+        left -= share
+      })
+  }
+  return ring.map((n) => shares.get(n) as number)
+}
 
 /**
  * Dynamic programming over (stages, layers): the least time of the slowest stage, and of

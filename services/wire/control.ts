@@ -31,6 +31,8 @@ export type ModelReference = z.infer<typeof modelReferenceSchema>
 export const profileSchema = z.object({
   /** Memory that it can give to weights and KV caches: available, cgroup limit, config. */
   memoryBytes: countSchema,
+  /** Memory that its machine has for all nodes there; absent: as much as it can give. */
+  hostBytes: countSchema.optional(),
   cpu: z.string().max(200),
   cores: z.int().min(1).max(4_096),
   /** Measured speed of each runtime form, in bytes of weights a second. */

@@ -83,6 +83,26 @@ test('nodes of one machine share its memory', () => {
   assert.equal(plan(c, [node('a', { memoryBytes }), node('b', { memoryBytes })]).length, 2)
 })
 
+test('a node’s own limit is its own; only its machine’s memory is shared', () => {
+  const c = cost(Array.from({ length: 12 }, () => 100 * MB))
+  const on = (id: string, memoryBytes: number, hostBytes = 16 * GB) =>
+    node(id, { host: 'one', memoryBytes, hostBytes })
+  const three = ['a', 'b', 'd'].map((id) => on(id, 400 * MB))
+  assert.deepEqual(ranges(plan(c, three)), ['a 0-4', 'b 4-8', 'd 8-12'])
+  // What the small one may not take falls to the others.
+  const uneven = [on('a', 200 * MB, 1_200 * MB), on('b', GB, 1_200 * MB)]
+  assert.deepEqual(ranges(plan(c, uneven)), ['a 0-2', 'b 2-12'])
+  assert.match(
+    refusal(() =>
+      plan(
+        c,
+        three.map((n) => ({ ...n, hostBytes: 900 * MB })),
+      ),
+    ).message,
+    /the nodes can give 900 MB: a 300 MB, b 300 MB, d 300 MB/,
+  )
+})
+
 test('nodes beyond the number of layers are left out, the slowest first', () => {
   const nodes = [node('a'), node('slow', { speed: 1 }), node('b')]
   assert.deepEqual(ranges(plan(cost([1, 1]), nodes)), ['a 0-1', 'b 1-2'])
