@@ -66,6 +66,15 @@ export type CoordinatorEffect =
 /** Ends with one full stop, whatever a reason ended with. */
 const sentence = (text: string): string => `${text.replace(/\.+$/, '')}.`
 
+/** Says which of the nodes that might have been used are not. */
+const leftOut = (nodes: readonly Online[], plan: Plan): CoordinatorEffect[] => {
+  const used = new Set(plan.stages.map((s) => s.peer.id))
+  const names = nodes.map((n) => n.id).filter((id) => !used.has(id))
+  if (names.length === 0) return []
+  const message = `Not used: ${names.join(', ')}. The ring is quicker without, or there is no room for a layer; \`mdi load --nodes\` names the nodes to use.`
+  return [{ kind: 'log', level: 'info', message }]
+}
+
 export class Coordinator {
   readonly #options: CoordinatorOptions
   readonly #nodes = new Map<string, NodeState>()
@@ -256,7 +265,7 @@ export class Coordinator {
         wire: request.wire ?? (request.arithmetic === 'exact' ? 'fp32' : 'fp16'),
         context: model.context,
       }
-      const effects = this.#setPlan(plan)
+      const effects = [...this.#setPlan(plan), ...leftOut(nodes, plan)]
       const superseded = this.#refuseWaiting('Another model was loaded meanwhile.')
       this.#waiting.push(reply)
       return [...superseded, ...effects]

@@ -225,3 +225,13 @@ test('a node tells where it is when that has changed', () => {
   assert.deepEqual(kinds(agent.handle({ kind: 'addresses', addresses: ['there'] }, 2)), ['publish'])
   assert.deepEqual(agent.state.addresses, ['there'])
 })
+
+test('a load says which nodes it does not use', () => {
+  const c = coordinatorOf(5)
+  const profile = (q4: number) => ({ ...other('x').profile, cpu: String(q4), speed: { q4 } })
+  hear(c, 'quick', other('quick', 0, { profile: profile(1e9) }))
+  hear(c, 'slow', other('slow', 0, { profile: profile(1e7) }))
+  const told = load(c, 'r').flatMap((e) => (e.kind === 'log' ? [e.message] : []))
+  assert.match(told.join(), /^Not used: slow\. The ring is quicker without/)
+  assert.deepEqual(kinds(load(c, 'r', ['quick', 'slow'])).includes('log'), false)
+})
