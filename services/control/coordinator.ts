@@ -223,7 +223,8 @@ export class Coordinator {
 
   #desire(node: string): CoordinatorEffect {
     const { cluster } = this.#options
-    return { kind: 'desire', node, desired: desiredOf(this.#plan, node, cluster, this.#peer) }
+    const desired = desiredOf(this.#plan, node, cluster, this.#peer, this.#usable)
+    return { kind: 'desire', node, desired }
   }
 
   #desireAll(): CoordinatorEffect[] {

@@ -235,3 +235,28 @@ test('a load says which nodes it does not use', () => {
   assert.match(told.join(), /^Not used: slow\. The ring is quicker without/)
   assert.deepEqual(kinds(load(c, 'r', ['quick', 'slow'])).includes('log'), false)
 })
+
+test('weights come first from those who have them, and from the coordinator in any case', () => {
+  const c = coordinatorOf(5)
+  const { manifest } = modelOf(4).reference
+  const holding = (id: string, ranges: [number, number][], of = manifest) =>
+    hear(c, id, other(id, 0, { held: [{ manifest: of, ranges }] }))
+  holding('a', [[0, 2]])
+  holding('b', [])
+  holding('spare', [
+    [0, 1],
+    [2, 4],
+  ])
+  holding('stranger', [[0, 4]], 'b'.repeat(64))
+  const sources = load(c, 'r', ['a', 'b']).flatMap((e) =>
+    e.kind === 'desire' && e.desired.assignment
+      ? [`${e.node}: ${e.desired.assignment.sources.map((s) => s.id).join(' ')}`]
+      : [],
+  )
+  assert.deepEqual(sources, ['a: spare c b', 'b: spare c a'])
+  for (let i = 0; i < 70; i++) holding(`more${i}`, [[2, 4]])
+  const [, desire] = load(c, 'r', ['a', 'b']).filter((e) => e.kind === 'desire')
+  assert.ok(desire?.kind === 'desire')
+  const ids = desire.desired.assignment?.sources.map((s) => s.id) ?? []
+  assert.deepEqual([ids.length, ids.at(-1)], [limits.sources, 'c'])
+})
