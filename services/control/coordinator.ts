@@ -4,13 +4,13 @@
  * ring runs on.
  */
 import { MdiError } from '../errors.ts'
-import { limits } from '../limits.ts'
 import type { Manifest } from '../model/spec.ts'
 import { modelCost, PLANNED_POSITIONS } from '../plan/cost.ts'
 import { partition } from '../plan/partition.ts'
 import type { BridgeHealth, BridgeInfo, Desired, NodeState, Online } from '../wire/control.ts'
 import type { Peer } from '../wire/values.ts'
 import type { VerbData, VerbRequest } from '../wire/verbs.ts'
+import { healthOf, leftOut, misfitOf, sentence } from './health.ts'
 import {
   checkPlan,
   desiredOf,
@@ -62,18 +62,6 @@ export type CoordinatorEffect =
   /** The plan has changed: who starts the ring, for what. */
   | { kind: 'plan'; plan: Plan }
   | { kind: 'log'; level: 'info' | 'warning'; message: string }
-
-/** Ends with one full stop, whatever a reason ended with. */
-const sentence = (text: string): string => `${text.replace(/\.+$/, '')}.`
-
-/** Says which of the nodes that might have been used are not. */
-const leftOut = (nodes: readonly Online[], plan: Plan): CoordinatorEffect[] => {
-  const used = new Set(plan.stages.map((s) => s.peer.id))
-  const names = nodes.map((n) => n.id).filter((id) => !used.has(id))
-  if (names.length === 0) return []
-  const message = `Not used: ${names.join(', ')}. The ring is quicker without, or there is no room for a layer; \`mdi load --nodes\` names the nodes to use.`
-  return [{ kind: 'log', level: 'info', message }]
-}
 
 export class Coordinator {
   readonly #options: CoordinatorOptions
@@ -135,13 +123,7 @@ export class Coordinator {
   }
 
   #misfit(node: Online): string | undefined {
-    const { cluster, version, protocol } = this.#options
-    if (node.cluster !== cluster) return `Node ${node.id} is of another cluster, ${node.cluster}.`
-    if (node.version !== version || node.protocol !== protocol)
-      return `Node ${node.id} runs version ${node.version}, this coordinator ${version}: update the older of the two.`
-    if (node.epoch >= limits.epochs)
-      return `Node ${node.id} tells of plan ${node.epoch}, which no coordinator made: give it a new data folder, or remove what the broker retains of it.`
-    return undefined
+    return misfitOf(node, this.#options)
   }
 
   #node(id: string, state: NodeState): CoordinatorEffect[] {
@@ -266,11 +248,16 @@ export class Coordinator {
         wire: request.wire ?? (request.arithmetic === 'exact' ? 'fp32' : 'fp16'),
         context: model.context,
       }
-      const effects = [...this.#setPlan(plan), ...leftOut(nodes, plan)]
+      const effects = [...this.#setPlan(plan), ...this.#unused(nodes)]
       const superseded = this.#refuseWaiting('Another model was loaded meanwhile.')
       this.#waiting.push(reply)
       return [...superseded, ...effects]
     })
+  }
+
+  #unused(nodes: readonly Online[]): CoordinatorEffect[] {
+    const message = leftOut(nodes, this.#plan)
+    return message === undefined ? [] : [{ kind: 'log', level: 'info', message }]
   }
 
   #orRefuse(reply: string, work: () => CoordinatorEffect[]): CoordinatorEffect[] {
@@ -395,41 +382,7 @@ export class Coordinator {
 
   /** Whether the ring works, and if not, what it waits for, in a sentence. */
   get health(): Pick<BridgeHealth, 'ring' | 'reason'> {
-    if (!this.#plan.model) return { ring: 'idle' }
-    for (const { peer } of this.#plan.stages) {
-      const reason = this.#waitsFor(peer.id)
-      if (reason) return { ring: 'waiting', reason }
-    }
-    const starter = this.#nodes.get(this.#plan.stages[0]?.peer.id ?? '')
-    if (starter?.state === 'online' && starter.ring?.whole) return { ring: 'ready' }
-    return { ring: 'waiting', reason: this.#brokenLink(starter) }
-  }
-
-  #waitsFor(id: string): string | undefined {
-    const node = this.#nodes.get(id)
-    if (node?.state !== 'online') return `Node ${id} is offline.`
-    const misfit = this.#misfit(node)
-    if (misfit) return misfit
-    const { phase, progress, error } = node.assignment
-    if (node.epoch !== this.#plan.epoch) return `Node ${id} has not taken the plan yet.`
-    if (phase === 'ready') return undefined
-    if (phase === 'failed') return sentence(`Node ${id}: ${error ?? 'it failed'}`)
-    const far = progress ? ` (${progress.step}, ${progress.done} of ${progress.total})` : ''
-    return `Node ${id} is ${phase}${far}.`
-  }
-
-  #brokenLink(starter: NodeState | undefined): string {
-    for (const { peer } of this.#plan.stages) {
-      const node = this.#nodes.get(peer.id)
-      if (node?.state !== 'online') continue
-      const broken = node.links.find((l) => !l.up && l.direction === 'next')
-      if (broken)
-        return sentence(
-          `Node ${peer.id} does not reach ${broken.peer}: ${broken.reason ?? 'no link'}`,
-        )
-    }
-    const reason = starter?.state === 'online' ? starter.ring?.reason : undefined
-    return reason ?? 'The links between the nodes are being made.'
+    return healthOf(this.#plan, this.#nodes, (node) => this.#misfit(node))
   }
 
   /** Every node that was ever seen, for `status`. */
