@@ -52,13 +52,15 @@ const NEWCOMER_MS = 15_000
 /** Where the broker remembers another of our id, it is given this time to say that it lives. */
 const QUIET_MS = 1_500
 /**
- * How often a living twin must be heard before this one gives up: where the broker remembered
- * the other when this one came, so that it was there first; and of two newcomers, where the one
- * with the smaller instance is quicker to.
+ * A newcomer gives up where the broker remembered the other when it came, once it has heard
+ * so often that the other lives. Where neither was first, each is asked again after a while
+ * whether it still lives, and the one with the smaller instance gives up sooner.
  */
-const HEARD_FIRST = 2
-const HEARD_SMALLER = 6
-const HEARD = 12
+const HEARD = 2
+const SMALLER_MS = 1_000
+const LARGER_MS = 4_000
+/** A newcomer answers another so often, and then asks only now and then. */
+const REPLIES = 4
 /** One that is no newcomer says so often that it is here, and then leaves it at that. */
 const ANSWERS = 16
 /** Errors that the same assignment cannot get over by trying again soon. */
@@ -66,6 +68,9 @@ const slow: readonly ErrorCode[] = ['out-of-memory', 'unsupported', 'bad-value']
 /** Errors of which whoever waits is told at once; of others, when so many tries have failed. */
 const lasting: readonly ErrorCode[] = [...slow, 'disk-full', 'bad-file', 'store']
 const TRIES = 3
+
+/** Another node of our id: how often it was heard, since when and last, and when it was asked. */
+type Twin = { heard: number; since: number; last: number; asked: number; address?: string }
 
 export class Agent {
   #identity: Identity
@@ -84,8 +89,8 @@ export class Agent {
   /** Loaded, and waiting until it is known that no other node plays this part. */
   #held = false
   #quietUntil = Number.NEGATIVE_INFINITY
-  /** How often each living twin was heard. */
-  readonly #twins = new Map<string, number>()
+  /** Living nodes of our id, by their instance. */
+  readonly #twins = new Map<string, Twin>()
   /** Whose state the broker remembered when this one came. */
   #first: string | undefined
   /** How often the broker was there. */
@@ -259,6 +264,10 @@ export class Agent {
   }
 
   #tick(now: number): AgentEffect[] {
+    return [...this.#ask(now), ...this.#proceed(now)]
+  }
+
+  #proceed(now: number): AgentEffect[] {
     const assignment = this.#desired?.assignment
     if (assignment && this.#held && now >= this.#quietUntil) return this.#join(assignment, now)
     if (!assignment || this.#actual.phase !== 'failed') return []
@@ -267,24 +276,41 @@ export class Agent {
   }
 
   #twin(event: Extract<AgentEvent, { kind: 'twin' }>, now: number): AgentEffect[] {
-    const { instance } = this.#identity
-    if (event.instance === instance) return []
+    if (event.instance === this.#identity.instance) return []
     // Left by a process that was killed, or by a broker's memory; or it lives and will say so.
     if (event.retained) {
       if (this.#buses <= 1) this.#first = event.instance
       this.#quietUntil = now + QUIET_MS
       return [this.#tell(now)]
     }
-    const heard = (this.#twins.get(event.instance) ?? 0) + 1
-    this.#twins.set(event.instance, heard)
+    const twin = this.#twins.get(event.instance) ?? { heard: 0, since: now, last: now, asked: now }
+    this.#twins.set(event.instance, twin)
+    twin.heard += 1
+    twin.last = now
+    twin.address = event.address
+    if (event.instance === this.#first && twin.heard >= HEARD) return [this.#giveUp(twin)]
     const old = now - this.#startedAt > NEWCOMER_MS
-    if (old && event.instance !== this.#first) return heard > ANSWERS ? [] : [this.#tell(now)]
-    const smaller = instance < event.instance
-    const enough = event.instance === this.#first ? HEARD_FIRST : smaller ? HEARD_SMALLER : HEARD
-    if (heard < enough) return [this.#tell(now)]
+    return twin.heard > (old ? ANSWERS : REPLIES) ? [] : [this.#tell(now)]
+  }
+
+  /** Where two came together: asks whether the other still lives, and gives up where it does. */
+  #ask(now: number): AgentEffect[] {
+    const { instance } = this.#identity
+    for (const [other, twin] of this.#twins) {
+      const ms = instance < other ? SMALLER_MS : LARGER_MS
+      if (twin.since - this.#startedAt > NEWCOMER_MS || now - twin.since < ms) continue
+      if (twin.last > twin.asked && twin.asked > twin.since) return [this.#giveUp(twin)]
+      if (twin.asked > twin.since || twin.heard < HEARD) continue
+      twin.asked = now
+      return [this.#tell(now)]
+    }
+    return []
+  }
+
+  #giveUp({ address }: Twin): AgentEffect {
     const { id } = this.#identity
-    const message = `Another node calls itself ${id} (at ${event.address}); give one of them another name in its settings.`
-    return [{ kind: 'give-up', message }]
+    const message = `Another node calls itself ${id} (at ${address}); give one of them another name in its settings.`
+    return { kind: 'give-up', message }
   }
 }
 

@@ -6,28 +6,37 @@ import type { Coordinator, CoordinatorEffect } from '../../services/control/coor
 import type { NodeState } from '../../services/wire/control.ts'
 import { coordinatorOf, desired, identity, kinds, online } from './parts.ts'
 
-/** Lets two agents hear each other until both are silent. @returns who gave up */
-const meet = (agents: [Agent, Agent], now: number): string[] => {
+/** Lets two agents hear each other for some seconds. @returns who gave up */
+const meet = (agents: [Agent, Agent], from: number): string[] => {
   const gone: string[] = []
-  let said: [number, AgentEffect][] = agents.map((_, i) => [
-    i,
-    { kind: 'publish', state: (agents[i] as Agent).state },
-  ])
-  for (let round = 0; said.length > 0; round++) {
-    assert.ok(round < 100, 'they never stop talking')
-    const heard = said
-    said = []
-    for (const [from, effect] of heard) {
-      if (effect.kind === 'give-up' && !gone.includes((agents[from] as Agent).state.instance))
-        gone.push((agents[from] as Agent).state.instance)
-      if (effect.kind !== 'publish') continue
-      const to = 1 - from
-      if (gone.includes((agents[to] as Agent).state.instance)) continue
-      const { instance } = effect.state
-      const event = { kind: 'twin', instance, address: 'there', retained: false } as const
-      for (const e of (agents[to] as Agent).handle(event, now)) said.push([to, e])
+  const carry = (said: [number, AgentEffect][], now: number) => {
+    for (let round = 0; said.length > 0; round++) {
+      assert.ok(round < 100, 'they never stop talking')
+      const heard = said
+      said = []
+      for (const [from, effect] of heard) {
+        const instance = agents[from]?.state.instance ?? ''
+        if (gone.includes(instance)) continue
+        if (effect.kind === 'give-up') gone.push(instance)
+        if (effect.kind !== 'publish') continue
+        const to = 1 - from
+        if (gone.includes((agents[to] as Agent).state.instance)) continue
+        const event = { kind: 'twin', instance, address: 'there', retained: false } as const
+        for (const e of (agents[to] as Agent).handle(event, now)) said.push([to, e])
+      }
     }
   }
+  const all = (work: (agent: Agent) => AgentEffect[]) =>
+    agents.flatMap((a, i) => work(a).map((e): [number, AgentEffect] => [i, e]))
+  carry(
+    all((a) => [{ kind: 'publish', state: a.state }]),
+    from,
+  )
+  for (let now = from + 500; now < from + 10_000; now += 1_000)
+    carry(
+      all((a) => (gone.includes(a.state.instance) ? [] : a.handle({ kind: 'tick' }, now))),
+      now + 10,
+    )
   return gone
 }
 

@@ -1,6 +1,7 @@
 /** A whole cluster in simulated time: broker, coordinator, nodes; and what must hold of it. */
 import { limits } from '../../services/limits.ts'
 import { Broker } from './bus.ts'
+import type { ControlMutation } from './controlmutations.ts'
 import type { Speed } from './engine.ts'
 import { Head, type HeadDisk } from './head.ts'
 import { type Disk, Member } from './member.ts'
@@ -35,8 +36,11 @@ export class Cluster {
   plans = 0
   #nextRequest = 1
 
-  constructor(world: World, options: ClusterOptions) {
+  readonly mutation: Omit<ControlMutation, 'name'>
+
+  constructor(world: World, options: ClusterOptions, mutation?: ControlMutation) {
     this.world = world
+    this.mutation = mutation ?? {}
     this.options = options
     this.network = new Network(world, options)
     this.broker = new Broker(world)

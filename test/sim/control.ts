@@ -1,6 +1,8 @@
 /** One seed of a whole cluster: nodes, broker and coordinator come and go under load. */
+import { limits } from '../../services/limits.ts'
 import { writeMessage } from '../../services/wire/topics.ts'
-import { Cluster } from './cluster.ts'
+import { Cluster, type ClusterOptions } from './cluster.ts'
+import type { ControlMutation } from './controlmutations.ts'
 import type { Member } from './member.ts'
 import { Violation, World } from './world.ts'
 
@@ -21,6 +23,7 @@ type Fault =
   | 'old plan'
   | 'garbage'
   | 'load'
+  | 'missed'
 
 class Control {
   readonly world: World
@@ -31,13 +34,14 @@ class Control {
   pairs = 0
   /** A second coordinator is there: until it is gone neither broker nor coordinator fails. */
   #rivalHere = false
+  #brokerBackAt = Number.NEGATIVE_INFINITY
 
-  constructor(seed: number, trace?: (line: string) => void) {
+  constructor(seed: number, { trace, mutation }: ControlOptions) {
     this.world = new World(seed)
     this.world.trace = trace
     const { world } = this
     const nodes = world.integer(1, 5)
-    this.cluster = new Cluster(world, {
+    const options: ClusterOptions = {
       nodes,
       layers: nodes + world.integer(0, 6),
       context: world.integer(24, 200),
@@ -48,7 +52,8 @@ class Control {
       ]),
       kernelFrames: world.pick([0, 100]),
       speed: { job: world.pick([1, 8]), row: world.pick([0.3, 2]) },
-    })
+    }
+    this.cluster = new Cluster(world, options, mutation)
   }
 
   go(): void {
@@ -136,6 +141,7 @@ class Control {
       'old plan',
       'garbage',
       'load',
+      'missed',
     ]
     const kind = world.pick(kinds)
     const ms = world.between(200, world.pick([1_500, 6_000]))
@@ -146,6 +152,7 @@ class Control {
     else if (kind === 'twin') this.#twin()
     else if (kind === 'rival') this.#rival()
     else if (kind === 'load') this.#load()
+    else if (kind === 'missed') this.#missed(ms)
     else this.#message(kind)
   }
 
@@ -182,24 +189,34 @@ class Control {
     const { world, cluster } = this
     if (!cluster.broker.up || this.#rivalHere) return
     cluster.broker.stop(world.chance(0.5))
-    this.#during(ms, () => cluster.broker.start())
+    this.#during(ms, () => this.#brokerBack())
+  }
+
+  #brokerBack(): void {
+    this.cluster.broker.start()
+    this.#brokerBackAt = this.world.now
   }
 
   /** Nor does a coordinator. */
   #head(ms: number): void {
     const { world, cluster } = this
     if (cluster.head.process.state !== 'up' || this.#rivalHere) return
-    // What was asked in the last moment may not have left the coordinator.
+    // What was asked in the last moment may not have left the coordinator, which dials now
+    // and then only.
     for (const r of cluster.requests)
-      if (!r.ended && r.told === 0 && world.now - r.openedAt < 2 * cluster.options.delay[1])
+      if (!r.ended && r.told === 0 && world.now - r.openedAt < 2 * limits.redialMaxMs)
         r.excuse = () => 'its owner died with it'
     cluster.head.process.kill(world.pick(['kill', 'power']))
     this.#during(ms, () => cluster.bootHead())
   }
 
-  /** Nor does a newcomer with the id of a node that is there: it gives up. */
+  /**
+   * Nor does a newcomer with the id of a node that is there: it gives up. (Where it is quicker at
+   * a broker that comes back than the node, it cannot be told from one that took its place.)
+   */
   #twin(): void {
     const { world, cluster } = this
+    if (!cluster.broker.up || world.now - this.#brokerBackAt < 2_000) return
     const id = `n${world.integer(0, cluster.options.nodes - 1)}`
     const member = cluster.members.get(id)
     if (
@@ -251,8 +268,39 @@ class Control {
     const some = all.filter(() => world.chance(0.6)).reverse()
     world.after(world.between(0, 300), () => {
       this.#trouble()
-      if (cluster.head.process.state === 'up' && cluster.head.working)
-        cluster.head.load(`l${world.now}`, some.length > 0 ? some : undefined)
+      if (cluster.head.process.state !== 'up' || !cluster.head.working) return
+      cluster.head.load(`l${world.now}`, some.length > 0 ? some : undefined)
+      if (world.chance(0.3)) this.#again()
+    })
+  }
+
+  /** A person changes their mind before the ring is ready. */
+  #again(): void {
+    const { world, cluster } = this
+    world.after(world.between(0, 100), () => {
+      this.#trouble()
+      const { head } = cluster
+      if (head.process.state !== 'up' || !head.working) return
+      if (world.chance(0.5)) head.unload(`u${world.now}`)
+      head.load(`m${world.now}`)
+    })
+  }
+
+  /** A node's power fails just as it is told its part, and the broker forgets what it was told. */
+  #missed(ms: number): void {
+    const { world, cluster } = this
+    const { head, broker } = cluster
+    const member = world.pick([...cluster.members.values()])
+    if (this.#active > 0 || !broker.up || !head.working || head.process.state !== 'up') return
+    if (member.process.state !== 'up' || cluster.disputed.has(member.id)) return
+    this.#trouble()
+    head.load(`p${world.now}`)
+    member.process.kill('power')
+    broker.stop(false)
+    this.#during(ms, () => {
+      this.#trouble()
+      this.#brokerBack()
+      cluster.boot(member.id)
     })
   }
 
@@ -267,6 +315,8 @@ class Control {
   }
 }
 
+export type ControlOptions = { mutation?: ControlMutation; trace?: (line: string) => void }
+
 export type ControlResult = {
   seed: number
   requests: number
@@ -278,8 +328,8 @@ export type ControlResult = {
 }
 
 /** Runs one seed. @throws Violation, or whatever the code under test throws */
-export const runControl = (seed: number, trace?: (line: string) => void): ControlResult => {
-  const control = new Control(seed, trace)
+export const runControl = (seed: number, options: ControlOptions = {}): ControlResult => {
+  const control = new Control(seed, options)
   control.go()
   const { cluster, twins, rivals, pairs } = control
   const { requests, plans, broker } = cluster

@@ -94,6 +94,7 @@ export class Head {
   }
 
   #hear(event: PresenceEvent): void {
+    if (this.#cluster.mutation.presenceHears?.(event) === false) return
     for (const effect of this.#presence.handle(event, this.process.world.now)) {
       if (effect.kind === 'tell') this.#say(effect.asks)
       else if (effect.kind === 'stand') this.#stand()
@@ -138,7 +139,11 @@ export class Head {
   }
 
   #feed(event: CoordinatorEvent): void {
-    for (const effect of this.coordinator.handle(event)) this.#do(effect)
+    const { headHears, headDoes } = this.#cluster.mutation
+    const heard = headHears ? headHears(event) : event
+    if (!heard) return
+    for (const effect of this.coordinator.handle(heard))
+      if (headDoes?.(effect, event) ?? true) this.#do(effect)
   }
 
   #do(effect: CoordinatorEffect): void {
