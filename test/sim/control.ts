@@ -32,8 +32,8 @@ class Control {
   twins = 0
   rivals = 0
   pairs = 0
-  /** A second coordinator is there: until it is gone neither broker nor coordinator fails. */
-  #rivalHere = false
+  /** Seconds of one id or at one broker: until they are gone neither broker nor coordinator fails. */
+  #seconds = 0
   #brokerBackAt = Number.NEGATIVE_INFINITY
 
   constructor(seed: number, { trace, mutation }: ControlOptions) {
@@ -187,7 +187,7 @@ class Control {
   /** A broker that restarts ends nothing. */
   #broker(ms: number): void {
     const { world, cluster } = this
-    if (!cluster.broker.up || this.#rivalHere) return
+    if (!cluster.broker.up || this.#seconds > 0) return
     cluster.broker.stop(world.chance(0.5))
     this.#during(ms, () => this.#brokerBack())
   }
@@ -200,7 +200,7 @@ class Control {
   /** Nor does a coordinator. */
   #head(ms: number): void {
     const { world, cluster } = this
-    if (cluster.head.process.state !== 'up' || this.#rivalHere) return
+    if (cluster.head.process.state !== 'up' || this.#seconds > 0) return
     // What was asked in the last moment may not have left the coordinator, which dials now
     // and then only.
     for (const r of cluster.requests)
@@ -228,10 +228,13 @@ class Control {
     const twin = cluster.twin(id)
     this.twins += 1
     this.#active += 1
+    this.#seconds += 1
     const began = world.now
     const look = () => {
-      if (twin.gaveUp) this.#active -= 1
-      else if (world.now - began > 30_000) throw new Violation('twin', `another ${id} stays`)
+      if (twin.gaveUp) {
+        this.#active -= 1
+        this.#seconds -= 1
+      } else if (world.now - began > 30_000) throw new Violation('twin', `another ${id} stays`)
       else world.after(500, look)
     }
     world.after(500, look)
@@ -245,13 +248,13 @@ class Control {
     if (this.#active > 0 || !broker.up || !head.working) return
     this.rivals += 1
     this.#active += 1
-    this.#rivalHere = true
+    this.#seconds += 1
     const rival = cluster.rival()
     const began = world.now
     const look = () => {
       if (rival.gaveUp) {
         this.#active -= 1
-        this.#rivalHere = false
+        this.#seconds -= 1
       } else if (world.now - began > 30_000) throw new Violation('rival', 'a second one stays')
       else world.after(500, look)
     }
