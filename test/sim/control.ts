@@ -114,10 +114,11 @@ class Control {
       const pair = [cluster.members.get(id) as Member, cluster.twin(id)] as const
       const began = world.now
       const look = () => {
+        // Both may play the part until one gives up.
+        this.#trouble()
         const [stayed, ...more] = pair.filter((m) => !m.gaveUp)
         if (!stayed) throw new Violation('twin', `both ${id} gave up`)
         if (more.length === 0) {
-          this.#trouble()
           cluster.settle(id, stayed)
           this.#active -= 1
         } else if (world.now - began > 30_000) throw new Violation('twin', `two ${id} stay`)
