@@ -107,8 +107,13 @@ export const limits = {
   fetchChunks: 2,
   /** A source that answers no chunk for so long is given up for another. */
   fetchMs: 30_000,
-  /** Rounds over all sources without an answer before a fetch fails. */
+  /**
+   * Rounds over all sources without an answer before a fetch fails, and where one of them could
+   * not be reached: it may be restarting. The pause between them doubles up to the third.
+   */
   fetchRounds: 3,
+  fetchRoundsAway: 8,
+  fetchPauseMs: 5_000,
   /** Chunks that a peer may ask for ahead; beyond, it is cut off. */
   fetchesAhead: 16,
   /** A model's manifest as JSON, with its tokenizer. */

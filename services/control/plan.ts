@@ -63,6 +63,15 @@ export const peerOf = (node: Online): Peer => ({
 export const samePeer = (a: Peer, b: Peer): boolean =>
   a.id === b.id && a.port === b.port && JSON.stringify(a.addresses) === JSON.stringify(b.addresses)
 
+const isLoopback = (address: string): boolean => address.startsWith('127.') || address === '::1'
+
+/** Whether a node that was at `planned` can no longer be reached there. */
+export const hasMoved = (planned: Peer, now: Peer): boolean => {
+  const outer = planned.addresses.filter((a) => !isLoopback(a))
+  const known = outer.length > 0 ? outer : planned.addresses
+  return planned.port !== now.port || !known.some((a) => now.addresses.includes(a))
+}
+
 /** Weight bytes a second that stand for a node which measured nothing. */
 const UNKNOWN_SPEED = 1e9
 
@@ -72,28 +81,64 @@ const UNKNOWN_SPEED = 1e9
  */
 export const planNodes = (nodes: readonly Online[]): PlanNode[] =>
   nodes.map((node) => {
-    const { memoryBytes, host, cpu, cores } = node.profile
+    const { memoryBytes, hostBytes, host, cpu, cores } = node.profile
     const alike = nodes.filter((n) => n.profile.cpu === cpu && n.profile.cores === cores)
     const speeds = alike.map((n) => n.profile.speed.q4 ?? UNKNOWN_SPEED).sort((a, b) => a - b)
-    return { id: node.id, memoryBytes, host, speed: speeds[speeds.length >> 1] as number }
+    const speed = speeds[speeds.length >> 1] as number
+    return { id: node.id, memoryBytes, ...(hostBytes !== undefined && { hostBytes }), host, speed }
   })
+
+/** A node that may have weights in its store. */
+type Holder = Pick<Online, 'id' | 'addresses' | 'port' | 'held'>
+
+/** How many of the layers `first` to `end − 1` a node has. */
+const overlap = ({ held }: Holder, manifest: string, first: number, end: number): number =>
+  held
+    .filter((h) => h.manifest === manifest)
+    .flatMap((h) => h.ranges)
+    .reduce((sum, [from, to]) => sum + Math.max(0, Math.min(end, to) - Math.max(first, from)), 0)
+
+/**
+ * Where a node is to fetch its layers: from those that tell that they have them, most first,
+ * so that the coordinator does not send everything alone; then from the coordinator, which
+ * has manifest and weights in any case; then from the rest of the ring, which may get them.
+ */
+const sourcesOf = (
+  plan: Plan,
+  stage: Plan['stages'][number],
+  coordinator: Peer,
+  holders: readonly Holder[],
+): Peer[] => {
+  const { model, stages } = plan
+  const has = (holder: Holder) => overlap(holder, model?.manifest ?? '', stage.first, stage.end)
+  const holding = holders
+    .filter((h) => h.id !== stage.peer.id && has(h) > 0)
+    .sort((a, b) => has(b) - has(a) || (a.id < b.id ? -1 : 1))
+    .map(({ id, addresses, port }): Peer => ({ id, addresses, port }))
+  const known = new Set([stage.peer.id, ...holding.map((h) => h.id)])
+  const others = stages.map((s) => s.peer).filter((peer) => !known.has(peer.id))
+  // The coordinator's place is sure, however many have something.
+  const before = holding.slice(0, limits.sources - 1)
+  return [...before, coordinator, ...others].slice(0, limits.sources)
+}
 
 /**
  * What is desired of a node under a plan.
  * @param coordinator where manifest and weights can be had in any case
+ * @param holders nodes that are online, whose stores may serve as well
  */
 export const desiredOf = (
   plan: Plan,
   node: string,
   cluster: string,
   coordinator: Peer,
+  holders: readonly Holder[] = [],
 ): Desired => {
   const stage = plan.stages.findIndex((s) => s.peer.id === node)
   const own = plan.stages[stage]
   if (!own || !plan.model) return { epoch: plan.epoch, cluster, assignment: null }
   const count = plan.stages.length
   const at = (i: number) => plan.stages[(i + count) % count]?.peer
-  const others = plan.stages.filter((s) => s !== own).map((s) => s.peer)
   return {
     epoch: plan.epoch,
     cluster,
@@ -106,7 +151,7 @@ export const desiredOf = (
       starter: stage === 0,
       next: count === 1 ? null : (at(stage + 1) ?? null),
       previous: count === 1 ? null : (at(stage - 1)?.id ?? null),
-      sources: [coordinator, ...others].slice(0, limits.sources),
+      sources: sourcesOf(plan, own, coordinator, holders),
       arithmetic: plan.arithmetic,
       wire: plan.wire,
       context: plan.context,

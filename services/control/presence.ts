@@ -1,8 +1,8 @@
 /**
  * Whether this coordinator is the one of its broker, pure. Two would end each other's plans
- * for ever: so whoever comes asks first, by saying that it is there, and takes up the work when
- * none answers. What a former life left at the broker, or the broker still says of it, holds
- * nobody up for long.
+ * for ever: so whoever comes to the broker, or comes back, asks first, and goes to work when none
+ * answers that it is at work. What a former life left at the broker, or the broker still says
+ * of it, holds nobody up for long.
  */
 import type { BridgeState } from '../wire/control.ts'
 
@@ -14,9 +14,9 @@ export type PresenceEvent =
   | { kind: 'tick' }
 
 export type PresenceEffect =
-  /** Say that this coordinator is there, with its instance. */
-  | { kind: 'tell' }
-  /** Take up the work, and say so: whoever has asked something meanwhile asks again. Comes once. */
+  /** Say that this coordinator is there, with its instance, and whether it only `asks`. */
+  | { kind: 'tell'; asks: boolean }
+  /** No other is at work: take up the work, or go on with it, and then say so. */
   | { kind: 'stand' }
   /** Another coordinator is at work: this one stops and says so. */
   | { kind: 'give-up'; message: string }
@@ -25,25 +25,22 @@ export type PresenceEffect =
 const QUIET_MS = 1_500
 /** A broker that does not let us hear ourselves is taken at its word after this time. */
 const UNHEARD_MS = 3_000
-/** A coordinator that meets another within this time after it came to the broker is new there. */
-const NEWCOMER_MS = 15_000
-/** How often another must be heard: one that was there first; of two newcomers, by instance. */
-const HEARD_FIRST = 2
-const HEARD_SMALLER = 6
-const HEARD = 12
-/** Of two that have long been there, the one with the smaller instance goes after this. */
-const HEARD_LONG = 16
+/** So often another at work is heard before one that asks is sure that it lives. */
+const HEARD = 2
+/** Of two of the same standing, the one with the smaller instance gives up after this. */
+const HEARD_EQUAL = 4
 
 export class Presence {
   readonly #instance: string
-  #standing = false
   #gone = false
   #connectedAt: number | undefined
+  /** It is known that no other is at work, since we last came to the broker. */
+  #settled = false
   /** Our own word came back: the broker has told what it remembered. */
   #echoed = false
   #quietUntil = Number.NEGATIVE_INFINITY
   /** Whose word the broker remembered when we came. */
-  #first: string | undefined
+  #remembered: string | undefined
   /** How often each living one was heard since we came. */
   readonly #heard = new Map<string, number>()
 
@@ -53,7 +50,7 @@ export class Presence {
 
   /** Whether this coordinator is at work. */
   get standing(): boolean {
-    return this.#standing
+    return this.#settled
   }
 
   /** @param now milliseconds of a clock that never jumps */
@@ -62,24 +59,30 @@ export class Presence {
     switch (event.kind) {
       case 'bus':
         this.#connectedAt = now
+        this.#settled = false
         this.#echoed = false
-        this.#first = undefined
+        this.#remembered = undefined
+        this.#quietUntil = Number.NEGATIVE_INFINITY
         this.#heard.clear()
-        return [{ kind: 'tell' }]
+        return [this.#tell()]
       case 'state':
-        return event.retained ? this.#remembered(event.state, now) : this.#said(event.state, now)
+        return event.retained ? this.#recall(event.state, now) : this.#said(event.state, now)
       case 'tick':
         return this.#settle(now)
     }
   }
 
-  #remembered(state: BridgeState | undefined, now: number): PresenceEffect[] {
+  #tell(): PresenceEffect {
+    return { kind: 'tell', asks: !this.#settled }
+  }
+
+  #recall(state: BridgeState | undefined, now: number): PresenceEffect[] {
     const { instance } = state ?? {}
     if (state?.state !== 'online' || instance === undefined || instance === this.#instance)
       return []
-    this.#first = instance
+    this.#remembered = instance
     this.#quietUntil = now + QUIET_MS
-    return [{ kind: 'tell' }]
+    return [this.#tell()]
   }
 
   #said(state: BridgeState | undefined, now: number): PresenceEffect[] {
@@ -90,34 +93,31 @@ export class Presence {
     }
     // The will of a former life, or somebody's garbage, which the broker may retain: we are here.
     if (state?.state !== 'online' || instance === undefined) {
-      if (instance !== undefined && instance === this.#first) this.#quietUntil = now
-      return [{ kind: 'tell' }, ...this.#settle(now)]
+      if (instance !== undefined && instance === this.#remembered) this.#quietUntil = now
+      return [this.#tell(), ...this.#settle(now)]
     }
     return this.#other(state, instance, now)
   }
 
   #other(state: BridgeState, instance: string, now: number): PresenceEffect[] {
+    const asks = state.asks === true
+    if (asks && this.#settled) return [this.#tell()]
     const heard = (this.#heard.get(instance) ?? 0) + 1
     this.#heard.set(instance, heard)
-    if (!this.#standing) this.#quietUntil = Math.max(this.#quietUntil, now + QUIET_MS)
-    if (heard < this.#enough(instance, now)) return [{ kind: 'tell' }]
+    if (!this.#settled) this.#quietUntil = Math.max(this.#quietUntil, now + QUIET_MS)
+    const equal = asks !== this.#settled
+    const yields = !equal || this.#instance < instance
+    if (!yields || heard < (equal ? HEARD_EQUAL : HEARD)) return [this.#tell()]
     this.#gone = true
     const { id = 'another', place = 'an unknown address' } = state
     const message = `Another coordinator is at work at this broker: ${id} (at ${place}). Stop that one, or give this one another broker.`
     return [{ kind: 'give-up', message }]
   }
 
-  #enough(instance: string, now: number): number {
-    if (instance === this.#first) return HEARD_FIRST
-    const smaller = this.#instance < instance
-    if (now - (this.#connectedAt ?? now) <= NEWCOMER_MS) return smaller ? HEARD_SMALLER : HEARD
-    return smaller ? HEARD_LONG : Number.POSITIVE_INFINITY
-  }
-
   #settle(now: number): PresenceEffect[] {
-    if (this.#standing || this.#connectedAt === undefined || now < this.#quietUntil) return []
+    if (this.#settled || this.#connectedAt === undefined || now < this.#quietUntil) return []
     if (!this.#echoed && now - this.#connectedAt < UNHEARD_MS) return []
-    this.#standing = true
+    this.#settled = true
     return [{ kind: 'stand' }]
   }
 }

@@ -136,6 +136,10 @@ class CoordinatorProcess {
       broker: config.broker,
       onStand: () => this.#stand(),
       onGiveUp: (error) => this.#finish(error),
+      onBack: () => {
+        this.#look()
+        this.#feed({ kind: 'away' })
+      },
       onUp: () => this.#feed({ kind: 'bus' }),
       onNode: (id, state) => this.#feed({ kind: 'node', id, state }),
       info: () => ({ ...this.#coordinator.info, ...this.#live.get() }),
@@ -189,6 +193,11 @@ class CoordinatorProcess {
       log(`What was loaded before cannot be read; load it again. ${error.message}`, 'warning')
       return undefined
     }
+  }
+
+  /** Looks where this coordinator can be reached: a lease may end, a cable be plugged in. */
+  #look(): void {
+    this.#feed({ kind: 'addresses', addresses: ownAddresses(this.#config.ports.host) })
   }
 
   #feed(event: CoordinatorEvent): void {
@@ -272,6 +281,7 @@ class CoordinatorProcess {
       this.#rate = (this.#desk.tokens * 1000) / HEALTH_MS
       this.#desk.tokens = 0
       this.#bus.tellHealth(true)
+      this.#look()
       this.#health()
     })
   }

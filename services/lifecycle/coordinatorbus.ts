@@ -32,11 +32,13 @@ export type CoordinatorBusOptions = {
   place: string
   url: string
   broker: LoadedConfig['broker']
-  /** No other coordinator is there: the work is to be taken up. Called once. */
+  /** No other coordinator is at work: the work is to be taken up. Called once. */
   onStand(): Promise<void>
   /** Another coordinator is there, or the work cannot be taken up. */
   onGiveUp(error: MdiError): void
-  /** The broker is there (again): what is retained is to be told again. */
+  /** The broker is there (again); what it retains is heard after this. */
+  onBack(): void
+  /** What is retained is to be told again. */
   onUp(): void
   onNode(id: string, state: NodeState): void
   info(): BridgeInfo
@@ -88,8 +90,8 @@ export class CoordinatorBus {
     this.mqtt.onConnection((connection) => {
       told(connection.up ? 'Connected to the broker.' : connection.reason)
       if (!connection.up) return
+      this.#options.onBack()
       this.#feed({ kind: 'bus' })
-      if (this.#working) this.#up()
     })
     this.mqtt.start()
     this.#tick()
@@ -104,7 +106,7 @@ export class CoordinatorBus {
 
   #feed(event: PresenceEvent): void {
     for (const effect of this.#presence.handle(event, realClock.now())) {
-      if (effect.kind === 'tell') this.#publish('bridgeState', STATE, this.#state('online'))
+      if (effect.kind === 'tell') this.#tell(effect.asks)
       else if (effect.kind === 'stand') void this.#stand()
       else this.#options.onGiveUp(new MdiError('bad-value', effect.message))
     }
@@ -115,18 +117,25 @@ export class CoordinatorBus {
     return { state, instance: this.#instance, id, place }
   }
 
+  #tell(asks: boolean): void {
+    this.#publish('bridgeState', STATE, { ...this.#state('online'), ...(asks && { asks }) })
+  }
+
   async #stand(): Promise<void> {
-    try {
-      await this.#options.onStand()
-    } catch (error) {
-      if (!(error instanceof MdiError)) throw error
-      this.#options.onGiveUp(error)
-      return
+    if (!this.#working) {
+      try {
+        await this.#options.onStand()
+      } catch (error) {
+        if (!(error instanceof MdiError)) throw error
+        this.#options.onGiveUp(error)
+        return
+      }
+      this.#working = true
+      this.#listen()
     }
-    this.#working = true
-    this.#listen()
     this.#up()
-    this.#publish('bridgeState', STATE, this.#state('online'))
+    // At last: whoever has asked something meanwhile asks again.
+    this.#tell(false)
   }
 
   #up(): void {

@@ -60,7 +60,6 @@ class Node {
   #agent!: Agent
   #bus!: NodeBus
   #loadedBytes = 0
-  #gaveUp = false
   /** Rows computed since the vitals were told. */
   #rows = 0
   #stopVitals: () => void = () => {}
@@ -115,7 +114,10 @@ class Node {
       instance: this.#self.instance,
       url: brokerUrl,
       broker: config.broker,
-      onEvent: (event) => this.#feed(event),
+      onEvent: (event) => {
+        if (event.kind === 'bus') this.#look()
+        this.#feed(event)
+      },
       onCommand: (command) => this.#command(command),
     })
     const done = new Promise<void>((resolve, reject) => {
@@ -172,8 +174,14 @@ class Node {
       }
       this.#rows = 0
       this.#bus.tellVitals(vitals)
+      this.#look()
       this.#vitals()
     })
+  }
+
+  /** Looks where this node can be reached. */
+  #look(): void {
+    this.#feed({ kind: 'addresses', addresses: this.#self.addresses })
   }
 
   #tick(): void {
@@ -214,8 +222,6 @@ class Node {
         log(effect.message)
         return
       case 'give-up':
-        // The state is the other node's to tell, our going too.
-        this.#gaveUp = true
         this.#finish(new MdiError('bad-value', effect.message))
     }
   }
@@ -241,7 +247,7 @@ class Node {
     const { manifest } = this.#holdings
     if (!manifest) throw new MdiError('not-found', 'The manifest is not here.')
     const { first, end, starter, arithmetic, context } = assignment
-    const available = availableMemory(this.#config.engine.memory) + this.#loadedBytes
+    const available = this.#self.memory(this.#loadedBytes)
     checkFits(manifest, first, end, starter, Math.min(context, 256), available)
     const report = await this.#engine.load(
       { manifest, first, end, ends: starter, arithmetic, context },
@@ -280,7 +286,7 @@ class Node {
     this.#stopVitals()
     this.#holdings.abort()
     this.#ring.stop(`node ${this.#config.node} was stopped`)
-    await this.#bus.close(!this.#gaveUp)
+    await this.#bus.close()
     await this.#links.close()
     await this.#engine.close()
     await this.#store.close()

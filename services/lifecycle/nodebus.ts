@@ -36,7 +36,7 @@ export class NodeBus {
     this.#mqtt = new MqttBus({
       url,
       clientId: `mdi-${id}-${instance.slice(0, 8)}`,
-      will: { topic: this.#state, payload: writeMessage('state', { state: 'offline' }) },
+      will: { topic: this.#state, payload: writeMessage('state', { state: 'offline', instance }) },
       ...(broker.user !== undefined && { username: broker.user }),
       ...(broker.password !== undefined && { password: broker.password }),
       onTrouble: changes(log),
@@ -111,9 +111,13 @@ export class NodeBus {
     this.#publish('vitals', buildTopic('vitals', { node: this.#options.id }), vitals)
   }
 
-  /** @param says whether it says that it goes: one that gave up leaves that to the other */
-  async close(says: boolean): Promise<void> {
-    if (says) this.#publish('state', this.#state, { state: 'offline' })
+  /**
+   * Says who goes, and leaves. Where another has the same id that one says at once that it is
+   * there; whoever knew this one hears that it is not.
+   */
+  async close(): Promise<void> {
+    const { instance } = this.#options
+    this.#publish('state', this.#state, { state: 'offline', instance })
     await this.#mqtt.close()
   }
 }

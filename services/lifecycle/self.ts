@@ -76,9 +76,20 @@ export class Self {
     await this.#remember(NAME, name)
   }
 
+  /** Where it can be reached: a lease may end, a cable be plugged in. */
+  get addresses(): string[] {
+    return ownAddresses(this.#config.ports.host)
+  }
+
+  /** Memory that weights and caches may take. @param loadedBytes what weights take already */
+  memory(loadedBytes: number): number {
+    const here = availableMemory() + loadedBytes
+    return Math.min(here, this.#config.engine.memory ?? here)
+  }
+
   /** @param loadedBytes memory that weights take already */
   identity(speed: Record<string, number>, held: Identity['held'], loadedBytes: number): Identity {
-    const { node, cluster, engine, ports } = this.#config
+    const { node, cluster } = this.#config
     const { name, cores } = processor()
     return {
       id: node,
@@ -87,10 +98,11 @@ export class Self {
       version,
       protocol: PROTOCOL,
       instance: this.instance,
-      addresses: ownAddresses(ports.host),
+      addresses: this.addresses,
       port: this.port,
       profile: {
-        memoryBytes: availableMemory(engine.memory) + loadedBytes,
+        memoryBytes: this.memory(loadedBytes),
+        hostBytes: availableMemory() + loadedBytes,
         cpu: name,
         cores,
         speed,

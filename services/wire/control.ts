@@ -31,6 +31,8 @@ export type ModelReference = z.infer<typeof modelReferenceSchema>
 export const profileSchema = z.object({
   /** Memory that it can give to weights and KV caches: available, cgroup limit, config. */
   memoryBytes: countSchema,
+  /** Memory that its machine has for all nodes there; absent: as much as it can give. */
+  hostBytes: countSchema.optional(),
   cpu: z.string().max(200),
   cores: z.int().min(1).max(4_096),
   /** Measured speed of each runtime form, in bytes of weights a second. */
@@ -55,8 +57,9 @@ export const actualSchema = z.object({
       unit: z.enum(['bytes', 'layers', 'rows', 'steps']),
     })
     .optional(),
-  /** For `failed`: a sentence. */
+  /** For `failed`: a sentence, and whether trying again is not likely to help. */
   error: sentenceSchema.optional(),
+  lasting: z.boolean().optional(),
 })
 export type Actual = z.infer<typeof actualSchema>
 
@@ -188,6 +191,8 @@ export type Board = z.infer<typeof boardSchema>
 export const bridgeStateSchema = z.object({
   state: z.enum(['online', 'offline']),
   instance: instance.optional(),
+  /** It has just come, and asks whether another is at work. */
+  asks: z.boolean().optional(),
   /** Which coordinator, and where it is, for a sentence. */
   id: nameSchema.optional(),
   place: z.string().max(300).optional(),

@@ -1,11 +1,13 @@
 /** What a coordinator makes of nodes' states and of what is asked. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Agent } from '../../services/control/agent.ts'
 import type { Coordinator, CoordinatorEffect } from '../../services/control/coordinator.ts'
 import { checkPlan, desiredOf, readPlan } from '../../services/control/plan.ts'
+import { MdiError } from '../../services/errors.ts'
 import { limits } from '../../services/limits.ts'
 import { desiredSchema, type NodeState, type Online } from '../../services/wire/control.ts'
-import { coordinatorOf, kinds, modelOf, online, other, plan } from './parts.ts'
+import { coordinatorOf, desired, identity, kinds, modelOf, online, other, plan } from './parts.ts'
 
 const hear = (c: Coordinator, id: string, state: NodeState): CoordinatorEffect[] =>
   c.handle({ kind: 'node', id, state })
@@ -140,4 +142,121 @@ test('a ring has so many nodes at most; what is desired in the longest can be re
   const coordinator = { id: 'c', addresses: ['c'], port: 1 }
   for (const { peer } of checkPlan(c.plan).stages)
     assert.ok(desiredSchema.parse(desiredOf(c.plan, peer.id, 'home', coordinator)).assignment)
+})
+
+test('a load ends with an error only where trying again is not likely to help', () => {
+  const failed = (c: Coordinator, lasting: boolean): Online => ({
+    ...online('a', 'here', c.plan.epoch),
+    assignment: { phase: 'failed', error: 'Node b is seen but unreachable.', lasting },
+  })
+  const c = coordinatorOf(5)
+  hear(c, 'pi1', online('a', 'here', 5))
+  load(c, 'r')
+  assert.deepEqual(hear(c, 'pi1', failed(c, false)), [])
+  assert.equal(c.health.reason, 'Node pi1: Node b is seen but unreachable.')
+  assert.equal(
+    refusal(hear(c, 'pi1', failed(c, true))),
+    'r Node pi1: Node b is seen but unreachable.',
+  )
+})
+
+test('a node tells at once what lasts, and what may pass after three tries', () => {
+  for (const [code, tells] of [
+    ['disk-full', [true]],
+    ['bad-file', [true]],
+    ['out-of-memory', [true]],
+    ['node-lost', [false, false, true]],
+    ['not-found', [false, false, true]],
+  ] as const) {
+    const agent = new Agent(identity('a'))
+    agent.handle({ kind: 'start', kept: undefined }, 0)
+    agent.handle({ kind: 'desired', desired: desired(1) }, 0)
+    const told = tells.map((_, i) => {
+      const error = new MdiError(code, 'It failed.')
+      agent.handle({ kind: 'failed', work: i + 1, error }, i * 100_000)
+      const { lasting } = agent.state.assignment
+      agent.handle({ kind: 'tick' }, i * 100_000 + 90_000)
+      return lasting
+    })
+    assert.deepEqual(told, tells, code)
+  }
+})
+
+test('a node that is elsewhere is followed; an address more or less ends no request', () => {
+  const at = (addresses: string[], epoch: number, whole = true): Online => ({
+    ...online('a', 'here', epoch),
+    addresses,
+    assignment: { phase: 'ready' },
+    ring: { whole },
+  })
+  const lan = ['10.0.0.5', 'fe00::5', '127.0.0.1']
+  const c = coordinatorOf(5)
+  hear(c, 'pi1', at(lan, 5))
+  assert.deepEqual([c.plan.epoch, c.plan.stages[0]?.peer.addresses], [6, lan])
+  for (const more of [[...lan, '172.17.0.1'], lan.slice(1), lan.slice(0, 1)]) {
+    hear(c, 'pi1', at(more, 6))
+    assert.equal(c.plan.epoch, 6, String(more))
+  }
+  // The loopback address alone is no place where others find it.
+  const moved = ['10.0.0.9', '127.0.0.1']
+  hear(c, 'pi1', at(moved, 6))
+  assert.deepEqual([c.plan.epoch, c.plan.stages[0]?.peer.addresses], [7, moved])
+  // A ring that is broken has nothing to lose: every address may help.
+  hear(c, 'pi1', at([...moved, '10.1.0.9'], 7, false))
+  assert.deepEqual([c.plan.epoch, c.plan.stages[0]?.peer.addresses.length], [8, 3])
+})
+
+test('a coordinator that is elsewhere tells its nodes where the weights are now', () => {
+  const c = coordinatorOf(5)
+  hear(c, 'pi1', online('a', 'here', 5))
+  assert.deepEqual(c.handle({ kind: 'addresses', addresses: ['c'] }), [])
+  const effects = c.handle({ kind: 'addresses', addresses: ['d'] })
+  assert.deepEqual(kinds(effects), ['plan', 'desire'])
+  const [, desire] = effects
+  assert.ok(desire?.kind === 'desire')
+  assert.deepEqual(desire.desired.assignment?.sources[0]?.addresses, ['d'])
+  assert.deepEqual([c.info.coordinator.addresses, c.plan.epoch], [['d'], 5])
+})
+
+test('a node tells where it is when that has changed', () => {
+  const agent = new Agent(identity('a'))
+  agent.handle({ kind: 'start', kept: undefined }, 0)
+  assert.deepEqual(agent.handle({ kind: 'addresses', addresses: ['here'] }, 1), [])
+  assert.deepEqual(kinds(agent.handle({ kind: 'addresses', addresses: ['there'] }, 2)), ['publish'])
+  assert.deepEqual(agent.state.addresses, ['there'])
+})
+
+test('a load says which nodes it does not use', () => {
+  const c = coordinatorOf(5)
+  const profile = (q4: number) => ({ ...other('x').profile, cpu: String(q4), speed: { q4 } })
+  hear(c, 'quick', other('quick', 0, { profile: profile(1e9) }))
+  hear(c, 'slow', other('slow', 0, { profile: profile(1e7) }))
+  const told = load(c, 'r').flatMap((e) => (e.kind === 'log' ? [e.message] : []))
+  assert.match(told.join(), /^Not used: slow\. The ring is quicker without/)
+  assert.deepEqual(kinds(load(c, 'r', ['quick', 'slow'])).includes('log'), false)
+})
+
+test('weights come first from those who have them, and from the coordinator in any case', () => {
+  const c = coordinatorOf(5)
+  const { manifest } = modelOf(4).reference
+  const holding = (id: string, ranges: [number, number][], of = manifest) =>
+    hear(c, id, other(id, 0, { held: [{ manifest: of, ranges }] }))
+  holding('a', [[0, 2]])
+  holding('b', [])
+  holding('spare', [
+    [0, 1],
+    [2, 4],
+  ])
+  holding('stranger', [[0, 4]], 'b'.repeat(64))
+  const sources = load(c, 'r', ['a', 'b']).flatMap((e) =>
+    e.kind === 'desire' && e.desired.assignment
+      ? [`${e.node}: ${e.desired.assignment.sources.map((s) => s.id).join(' ')}`]
+      : [],
+  )
+  assert.deepEqual(sources, ['a: spare c b', 'b: spare c a'])
+  for (let i = 0; i < 70; i++) holding(`more${i}`, [[2, 4]])
+  const [, desire] = load(c, 'r', ['a', 'b']).filter((e) => e.kind === 'desire')
+  assert.ok(desire?.kind === 'desire')
+  const ids = desire.desired.assignment?.sources.map((s) => s.id) ?? []
+  assert.deepEqual([ids.length, ids.at(-1)], [limits.sources, 'c'])
 })

@@ -1,6 +1,7 @@
 /** A whole cluster in simulated time: broker, coordinator, nodes; and what must hold of it. */
 import { limits } from '../../services/limits.ts'
 import { Broker } from './bus.ts'
+import type { ControlMutation } from './controlmutations.ts'
 import type { Speed } from './engine.ts'
 import { Head, type HeadDisk } from './head.ts'
 import { type Disk, Member } from './member.ts'
@@ -26,6 +27,8 @@ export class Cluster {
   readonly disks = new Map<string, Disk>()
   readonly members = new Map<string, Member>()
   readonly requests: Request[] = []
+  /** Ids under which two have come, of which it is open who stays. */
+  readonly disputed = new Set<string>()
   readonly disk: HeadDisk = { plan: undefined }
   head: Head
   /** When something last went wrong that ends requests. */
@@ -33,8 +36,11 @@ export class Cluster {
   plans = 0
   #nextRequest = 1
 
-  constructor(world: World, options: ClusterOptions) {
+  readonly mutation: Omit<ControlMutation, 'name'>
+
+  constructor(world: World, options: ClusterOptions, mutation?: ControlMutation) {
     this.world = world
+    this.mutation = mutation ?? {}
     this.options = options
     this.network = new Network(world, options)
     this.broker = new Broker(world)
@@ -56,6 +62,13 @@ export class Cluster {
   twin(id: string): Member {
     const disk = { desired: undefined, layers: new Set<number>(), highest: 0 }
     return new Member(this, this.broker, id, `${id}twin`, disk)
+  }
+
+  /** Of two boards that came together under one id, the one that stayed is the node. */
+  settle(id: string, stayed: Member): void {
+    this.members.set(id, stayed)
+    this.disks.set(id, stayed.disk)
+    this.disputed.delete(id)
   }
 
   bootHead(): void {
@@ -104,7 +117,8 @@ export class Cluster {
   #check(): void {
     if (this.head.gaveUp) throw new Violation('rival', 'the coordinator gave way to a newcomer')
     for (const { id, ring, process, gaveUp } of this.members.values()) {
-      if (gaveUp) throw new Violation('twin', `${id} gave way to a newcomer`)
+      if (gaveUp && !this.disputed.has(id))
+        throw new Violation('twin', `${id} gave way to a newcomer`)
       if (process.state !== 'dead' && ring.held > limits.queueFrames)
         throw new Violation('queue', `${id} holds ${ring.held} frames`)
     }

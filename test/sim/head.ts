@@ -41,6 +41,8 @@ export class Head {
   readonly process: Process
   readonly coordinator: Coordinator
   readonly owner: Owner
+  /** Loads that were asked for, and what came of them. */
+  readonly asked: string[] = []
   readonly outcomes = new Map<string, string>()
   readonly #cluster: Cluster
   readonly #bus: SimBus
@@ -78,8 +80,8 @@ export class Head {
     })
     this.#bus.onConnection((connection) => {
       if (!connection.up) return
+      this.#feed({ kind: 'away' })
       this.#hear({ kind: 'bus' })
-      if (this.working) this.#feed({ kind: 'bus' })
     })
     this.#tick()
   }
@@ -92,8 +94,9 @@ export class Head {
   }
 
   #hear(event: PresenceEvent): void {
+    if (this.#cluster.mutation.presenceHears?.(event) === false) return
     for (const effect of this.#presence.handle(event, this.process.world.now)) {
-      if (effect.kind === 'tell') this.#say('online')
+      if (effect.kind === 'tell') this.#say(effect.asks)
       else if (effect.kind === 'stand') this.#stand()
       else {
         this.process.world.log(this.process.name, () => effect.message)
@@ -104,13 +107,19 @@ export class Head {
     }
   }
 
-  #say(state: 'online' | 'offline'): void {
+  #say(asks: boolean): void {
     const topic = buildTopic('bridgeState', {})
-    const payload = writeMessage('bridgeState', { state, ...this.#state })
+    const payload = writeMessage('bridgeState', { state: 'online', asks, ...this.#state })
     this.#bus.publish(topic, payload, optionsOf('bridgeState'))
   }
 
   #stand(): void {
+    if (!this.working) this.#begin()
+    this.#feed({ kind: 'bus' })
+    this.#say(false)
+  }
+
+  #begin(): void {
     this.working = true
     this.process.world.log(this.process.name, () => 'takes up the work')
     this.#feed({ kind: 'start', kept: this.#disk.plan })
@@ -124,14 +133,17 @@ export class Head {
         if (!(error instanceof MdiError)) throw error
       }
     })
-    this.#feed({ kind: 'bus' })
     if (this.process.name === 'coord')
       for (const r of this.#cluster.requests)
         if (r.sent && !r.ended) this.owner.open(r.open, r, true, r.nextStep)
   }
 
   #feed(event: CoordinatorEvent): void {
-    for (const effect of this.coordinator.handle(event)) this.#do(effect)
+    const { headHears, headDoes } = this.#cluster.mutation
+    const heard = headHears ? headHears(event) : event
+    if (!heard) return
+    for (const effect of this.coordinator.handle(heard))
+      if (headDoes?.(effect, event) ?? true) this.#do(effect)
   }
 
   #do(effect: CoordinatorEffect): void {
@@ -168,6 +180,7 @@ export class Head {
 
   load(reply: string, nodes?: string[]): void {
     const { layers, context } = this.#cluster.options
+    this.asked.push(reply)
     const reference = { name: 'toy', manifest: 'a'.repeat(64), bytes: 100 }
     const model = { manifest: manifestOf(layers), reference, context }
     const request = { model: 'toy', ...(nodes && { nodes }) } as Parameters<
