@@ -214,26 +214,32 @@ export class LocalStore {
     return shas.reduce((sum, sha) => sum + drop.run(sha).changes, 0)
   }
 
-  /** See `Store.getModel`. */
-  getModel(name: string): Manifest | undefined {
-    const text = this.#guard(() =>
+  /** The manifest of a name as UTF-8 JSON: the thread that asked makes objects of it. */
+  modelBytes(name: string): Uint8Array | undefined {
+    return this.#guard(() =>
       this.#models
-        .prepare<[string], string>('SELECT manifest FROM model WHERE name = ?')
+        .prepare<[string], Uint8Array>('SELECT CAST(manifest AS BLOB) FROM model WHERE name = ?')
         .pluck()
         .get(name),
+    ) as Uint8Array | undefined
+  }
+
+  /** Names of the models, in order. */
+  modelNames(): string[] {
+    return this.#guard(
+      () => this.#models.prepare('SELECT name FROM model ORDER BY name').pluck().all() as string[],
     )
-    return text === undefined ? undefined : (JSON.parse(String(text)) as Manifest)
+  }
+
+  /** See `Store.getModel`. */
+  getModel(name: string): Manifest | undefined {
+    const bytes = this.modelBytes(name)
+    return bytes && parseManifest(bytes)
   }
 
   /** See `Store.listModels`; by name. */
   listModels(): Manifest[] {
-    return this.#guard(() =>
-      this.#models
-        .prepare<[], string>('SELECT manifest FROM model ORDER BY name')
-        .pluck()
-        .all()
-        .map((text) => JSON.parse(String(text)) as Manifest),
-    )
+    return this.modelNames().flatMap((name) => this.getModel(name) ?? [])
   }
 
   /** See `Store.removeModel`. */
@@ -302,6 +308,10 @@ export class LocalStore {
     this.#unlock()
   }
 }
+
+/** A manifest of the store. */
+export const parseManifest = (bytes: Uint8Array): Manifest =>
+  JSON.parse(new TextDecoder().decode(bytes)) as Manifest
 
 type Opened = { models: Connection; config: Connection; unlock: () => void }
 

@@ -2,7 +2,7 @@
 import type { Identity } from '../control/agent.ts'
 import { MdiError } from '../errors.ts'
 import { type DialWeights, fetchManifest, fetchRecords } from '../io/transfer.ts'
-import { manifestReference } from '../model/manifest.ts'
+import { manifestReference, withoutVocabulary } from '../model/manifest.ts'
 import type { Manifest } from '../model/spec.ts'
 import type { OnProgress, Store } from '../ports.ts'
 import type { Assignment } from '../wire/control.ts'
@@ -34,7 +34,7 @@ export class Holdings {
   async open(wanted: string | undefined): Promise<void> {
     for (const model of await this.#store.listModels()) {
       this.#remember(model)
-      if (model.name === wanted) this.#manifest = model
+      if (model.name === wanted) this.#manifest = withoutVocabulary(model)
     }
   }
 
@@ -99,10 +99,10 @@ export class Holdings {
       known?.name === model.name && manifestReference(known).manifest === model.manifest
     if (isIt(this.#manifest)) return this.#manifest
     const stored = await this.#store.getModel(model.name)
-    if (isIt(stored)) return stored
+    if (isIt(stored)) return withoutVocabulary(stored)
     const manifest = await fetchManifest(model, options)
     await this.#store.putModel(manifest)
     this.#remember(manifest)
-    return manifest
+    return withoutVocabulary(manifest)
   }
 }

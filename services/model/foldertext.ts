@@ -4,6 +4,7 @@ import { limits } from '../limits.ts'
 import { endsByName, sortedIds } from './ends.ts'
 import { type Folder, isObject, type Json, readJson, readText } from './folder.ts'
 import type { GgufMetadata } from './gguf.ts'
+import { compactMerges } from './merges.ts'
 import { readSentencePiece } from './sentencepiece.ts'
 import type { TextSpec } from './spec.ts'
 
@@ -51,6 +52,11 @@ const addedOf = (json: Json, endIds: readonly number[]): Json[] =>
     .filter(isObject)
     .map((token) => (endIds.includes(token.id as number) ? { ...token, special: true } : token))
 
+const modelOf = (model: unknown): unknown =>
+  isObject(model) && Array.isArray(model.merges)
+    ? { ...model, merges: compactMerges(model.merges) }
+    : model
+
 /** The parts of tokenizer.json that are read; the beginning-of-text token is put elsewhere. */
 const partsOf = (json: Json, endIds: readonly number[]): Json => ({
   added_tokens: addedOf(json, endIds),
@@ -58,7 +64,7 @@ const partsOf = (json: Json, endIds: readonly number[]): Json => ({
   pre_tokenizer: json.pre_tokenizer ?? null,
   post_processor: null,
   decoder: json.decoder ?? null,
-  model: json.model,
+  model: modelOf(json.model),
 })
 
 const idOf = (json: Json, token: string): number | undefined => {

@@ -6,6 +6,7 @@ import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { endsByName, sortedIds } from './ends.ts'
 import type { GgufMetadata } from './gguf.ts'
+import { compactMerges, type Merge } from './merges.ts'
 import { preTokenizer } from './pretokenizers.ts'
 import type { TextSpec } from './spec.ts'
 
@@ -33,7 +34,7 @@ export type TokenizerJson = {
   model: {
     type: string
     vocab: Record<string, number>
-    merges: (string | [string, string])[]
+    merges: Merge[]
     [key: string]: unknown
   }
 }
@@ -158,7 +159,7 @@ const mergesByScore = (vocab: Record<string, number>, scores: ArrayLike<unknown>
     }
   }
   found.sort((x, y) => y.score - x.score || x.a - y.a || x.b - y.b)
-  return found.map(({ left, right }): [string, string] => [left, right])
+  return compactMerges(found.map(({ left, right }) => [left, right])) as Merge[]
 }
 
 /** SentencePiece BPE: scores instead of merges, bytes for what has no token. */
