@@ -25,6 +25,8 @@ export const reasonSentence = (reason: Reason): string => {
       return 'Sorry, I am not allowed to unlock anything.'
     case 'opening':
       return 'Sorry, I am not allowed to open doors, gates or garages.'
+    case 'unclear kind':
+      return 'Sorry, its name does not tell me what it is, so I leave it as it is.'
     case 'release':
       return 'Sorry, this Home Assistant is too old for that.'
     case 'not said':
