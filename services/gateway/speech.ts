@@ -3,6 +3,7 @@ import type { Intent, Reason } from './guard.ts'
 
 export const sentences = {
   whichRoom: 'Which room?',
+  whichOne: 'Which one?',
   notUnderstood: 'Sorry, I did not get that.',
   tooLong: 'That was too long for me. Please say it in fewer words.',
   tooLate: 'Sorry, that took too long. Please try again.',

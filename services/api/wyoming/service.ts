@@ -56,8 +56,11 @@ const info = (about: ReturnType<WyomingOptions['about']>): Record<string, unknow
   }
 }
 
+/** A text for keys and logs: what has control characters in it is none. */
 const textOf = (value: unknown, most: number): string | undefined =>
-  typeof value === 'string' && value !== '' && value.length <= most ? value : undefined
+  typeof value === 'string' && value !== '' && value.length <= most && !/\p{C}|\p{Zl}/u.test(value)
+    ? value
+    : undefined
 
 /** Answers one caller after the other's events, in their order. */
 class Session implements Visit {
