@@ -180,6 +180,8 @@ export const limits = {
   wyomingIdleMs: 60_000,
   /** Callers at once; bytes that wait for one that does not read. */
   voiceCallers: 256,
+  /** A caller that says nothing may be hung up on for a newcomer after this time. */
+  voiceGraceMs: 1_000,
   voiceSendBytes: 1 * MiB,
   /** What a person says at once, and tokens of a spoken answer. */
   utteranceBytes: 4 * KiB,
