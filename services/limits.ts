@@ -135,6 +135,10 @@ export const limits = {
   brokerConnectMs: 5_000,
   /** A message during which the broker hung up so often is given up. */
   publishTries: 3,
+  /** A gateway waits so long for the ring's broker before it takes the house's for another. */
+  claimMs: 5_000,
+  /** A board that the ring does not know is taken from the house after this time. */
+  goneBoardMs: 60_000,
   /** A topic on which a client wants its answer. */
   answerTopicBytes: 256,
   answerTopicLevels: 32,
@@ -192,6 +196,8 @@ export const limits = {
   wyomingIdleMs: 60_000,
   /** Callers at once; bytes that wait for one that does not read. */
   voiceCallers: 256,
+  /** A caller that says nothing may be hung up on for a newcomer after this time. */
+  voiceGraceMs: 1_000,
   voiceSendBytes: 1 * MiB,
   /** What a person says at once, and tokens of a spoken answer. */
   utteranceBytes: 4 * KiB,

@@ -267,6 +267,8 @@ export interface Visit {
   halfClosed(): void
   /** It is gone, whoever hung up. Called once. */
   closed(): void
+  /** We hang up: it is told what it waits for in vain, and finished. */
+  leave(): void
 }
 
 /** A door: accepts callers, so many at once. */

@@ -7,6 +7,7 @@ import type { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { defaultSampling } from '../model/sampler.ts'
 import type { Clock, Random, WallClock } from '../ports.ts'
+import { completedBy, completedBySpeech, hasRoom } from './completion.ts'
 import type { Conversations } from './conversations.ts'
 import type { CoreListener, CoreRequest, Place } from './core.ts'
 import type { Answer } from './generation.ts'
@@ -60,8 +61,12 @@ export type Listening = {
   reply(reply: Reply): void
 }
 
-/** Told apart in the log, never longer than a line. */
-const quoted = (text: string): string => JSON.stringify(text.slice(0, 200))
+/** Told apart in the log, never longer than a line, and nothing in it ends the line. */
+const quoted = (text: string): string =>
+  JSON.stringify(text.slice(0, 200)).replace(
+    /[\u007f-\u009f\u2028\u2029]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
 
 export class Assistant {
   readonly #options: AssistantOptions
@@ -75,40 +80,52 @@ export class Assistant {
    * @returns gives it up: whoever asked is gone
    */
   hear(utterance: Utterance, listening: Listening): () => void {
+    const { conversation } = utterance
     const said = utterance.text.trim()
-    if (said === '') {
-      listening.reply({ kind: 'failed', text: sentences.notUnderstood })
+    const long = Buffer.byteLength(said) > limits.utteranceBytes
+    const before =
+      conversation === undefined
+        ? {}
+        : this.#options.conversations.heard(conversation, long ? '' : said)
+    if (said === '' || long) {
+      listening.reply({ kind: 'failed', text: long ? sentences.tooLong : sentences.notUnderstood })
       return () => {}
     }
-    if (Buffer.byteLength(said) > limits.utteranceBytes) {
-      listening.reply({ kind: 'failed', text: sentences.tooLong })
-      return () => {}
-    }
-    const turn = new Turn(this.#options, { ...utterance, text: said }, listening)
+    const turn = new Turn(this.#options, { ...utterance, text: said }, before, listening)
     turn.start()
     return () => turn.giveUp()
   }
 }
+
+/** What the turn before leaves to this one. */
+type Before = ReturnType<Conversations['heard']>
 
 /** One utterance on its way. */
 class Turn {
   readonly #options: AssistantOptions
   readonly #settings: Settings
   readonly #utterance: Utterance
+  readonly #before: Before
   readonly #listening: Listening
   readonly #id: string
   /** All that the model said. */
   #heard = ''
-  /** How much of it was told as speech. */
+  /** How much of it was told as speech, with its templates broken up. */
   #told = 0
   #place: Place | undefined
   #stopTimer: () => void = () => {}
   #over = false
 
-  constructor(options: AssistantOptions, utterance: Utterance, listening: Listening) {
+  constructor(
+    options: AssistantOptions,
+    utterance: Utterance,
+    before: Before,
+    listening: Listening,
+  ) {
     this.#options = options
     this.#settings = options.settings()
     this.#utterance = utterance
+    this.#before = before
     this.#listening = listening
     const part = () => options.random.uint32().toString(16).padStart(8, '0')
     this.#id = `voice-${part()}${part()}`
@@ -171,15 +188,17 @@ class Turn {
   #text(piece: string): void {
     if (this.#over) return
     this.#heard += piece
-    if (!this.#isSpeech) return
-    // A brace at the end may become a template's with the next piece.
-    const until = this.#heard.endsWith('{') ? this.#heard.length - 1 : this.#heard.length
-    this.#tell(this.#heard.slice(this.#told, until))
-    this.#told = until
+    // After "Which room?" what the model says may turn out to be the answer's place alone.
+    if (!this.#isSpeech || this.#before.unplaced) return
+    // Braces at the end may become a template's with the next piece.
+    this.#tell(this.#heard.replace(/\{+$/, ''))
   }
 
-  #tell(text: string): void {
-    if (text !== '') this.#listening.text(withoutTemplates(text))
+  /** Tells what was not told yet of all that may be told. */
+  #tell(all: string): void {
+    const safe = withoutTemplates(all)
+    if (safe.length > this.#told) this.#listening.text(safe.slice(this.#told))
+    this.#told = Math.max(this.#told, safe.length)
   }
 
   #end(answer: Answer): void {
@@ -218,14 +237,24 @@ class Turn {
       this.#listening.reply({ kind: 'failed', text: sentences.notUnderstood })
       return
     }
+    const { unplaced } = this.#before
     if (!text.startsWith('{')) {
-      this.#tell(this.#heard.slice(this.#told))
+      const completed = unplaced && completedBySpeech(unplaced.intent, this.#utterance.text, text)
+      if (completed) {
+        this.#intent(completed, unplaced.reply)
+        return
+      }
+      this.#tell(this.#heard)
       this.#say(text)
       return
     }
     const end = text.indexOf('\n')
     const intent = readIntent(end < 0 ? text : text.slice(0, end))
-    if (intent) this.#intent(intent, end < 0 ? '' : text.slice(end + 1).trim())
+    const reply = end < 0 ? '' : text.slice(end + 1).trim()
+    const completed =
+      intent && unplaced && completedBy(unplaced.intent, this.#utterance.text, intent)
+    if (completed) this.#intent(completed, completed.name === intent.name ? reply : unplaced.reply)
+    else if (intent) this.#intent(intent, reply)
     else {
       this.#audit('withheld', 'an answer that is no intent')
       this.#say(sentences.notUnderstood)
@@ -243,8 +272,8 @@ class Turn {
   }
 
   #intent(intent: Intent, reply: string): void {
-    const { conversations, wallClock } = this.#options
-    const { text: said, conversation, language } = this.#utterance
+    const { wallClock } = this.#options
+    const { text: said, language } = this.#utterance
     const recent = language !== undefined
     const allowed = this.#settings.intents && this.#utterance.intents
     const clock = clockSentence(intent.name, wallClock.now())
@@ -259,12 +288,13 @@ class Turn {
       this.#say(templateOf(intent) ? sentences.cannotTell : sentences.noCommands)
       return
     }
-    const saidBefore = conversation === undefined ? undefined : conversations.lastSaid(conversation)
+    const { saidBefore } = this.#before
     const { allowUnlock } = this.#settings
     const verdict = judge(intent, { said, saidBefore, recent, allowUnlock })
     if (!verdict.ok) {
       this.#audit('withheld', `${describe(intent)}: ${verdict.reason}, ${verdict.detail}`)
-      this.#say(reasonSentence(verdict.reason))
+      if (verdict.reason === 'no place') this.#askPlace(intent, reply)
+      else this.#say(reasonSentence(verdict.reason))
       return
     }
     if (verdict.row.asks && !recent) {
@@ -273,20 +303,30 @@ class Turn {
       return
     }
     this.#audit('sent', describe(intent))
-    this.#remember(this.#heard.trim())
+    this.#remember(
+      `${JSON.stringify({ intent: intent.name, slots: intent.slots })}\n${reply}`.trim(),
+    )
     const text = verdict.row.asks ? templateOf(intent) : withoutTemplates(reply) || sentences.done
     this.#listening.reply({ kind: 'intent', intent, text: text ?? sentences.done })
   }
 
+  #askPlace(intent: Intent, reply: string): void {
+    const { conversation } = this.#utterance
+    this.#say(hasRoom(intent) ? sentences.whichRoom : sentences.whichOne)
+    if (conversation !== undefined)
+      this.#options.conversations.asked(conversation, { intent, reply })
+  }
+
   #audit(what: 'sent' | 'withheld' | 'answered here', line: string): void {
     const { client, conversation, text, language } = this.#utterance
-    const where = `client ${client}, conversation ${conversation ?? 'none'}, language ${language ?? 'none'}`
+    const [by, within, tongue] = [client, conversation ?? 'none', language ?? 'none'].map(quoted)
+    const where = `client ${by}, conversation ${within}, language ${tongue}`
     this.#options.audit(`Intent ${what}: ${line} (said ${quoted(text)}; ${where}).`)
   }
 }
 
 const describe = ({ name, slots }: Intent): string =>
-  `${name.slice(0, 60)} ${JSON.stringify(slots).slice(0, 300)}`
+  `${/^\w{1,60}$/.test(name) ? name : quoted(name)} ${quoted(JSON.stringify(slots))}`
 
 /** A text up to its last whole sentence; all of it where there is none. */
 const lastWhole = (text: string): string => {

@@ -5,9 +5,20 @@
 import { limits } from '../limits.ts'
 import type { ChatMessage } from '../model/chat.ts'
 import type { Clock } from '../ports.ts'
+import type { Intent } from './guard.ts'
 
 type Turn = { said: string; answered: string }
-type Conversation = { turns: Turn[]; bytes: number; at: number }
+/** What a command without a place lacked, and what was to be said when it is done. */
+export type Unplaced = { intent: Intent; reply: string }
+type Conversation = {
+  turns: Turn[]
+  bytes: number
+  at: number
+  /** The person's last utterance, whatever came of it. */
+  said?: string
+  /** "Which room?" was the last answer. */
+  unplaced?: Unplaced | undefined
+}
 
 const size = ({ said, answered }: Turn): number =>
   Buffer.byteLength(said) + Buffer.byteLength(answered)
@@ -34,17 +45,30 @@ export class Conversations {
     ])
   }
 
-  /** What the person said last; undefined in a new conversation. */
-  lastSaid(id: string): string | undefined {
-    return this.#turns(id).at(-1)?.said
+  /**
+   * The person says something; every turn counts, those too that fail and are not remembered.
+   * @returns what was said in the turn before, and what it lacked
+   */
+  heard(id: string, said: string): { saidBefore?: string; unplaced?: Unplaced | undefined } {
+    this.#expire()
+    const before = this.#all.get(id)
+    const { turns, bytes } = before ?? { turns: [], bytes: 0 }
+    this.#keep(id, { turns, bytes, at: this.#clock.now(), said })
+    return before?.said === undefined ? {} : { saidBefore: before.said, unplaced: before.unplaced }
   }
 
-  /** Adds a turn. */
+  /** The answer was "Which room?". */
+  asked(id: string, unplaced: Unplaced): void {
+    const conversation = this.#all.get(id)
+    if (conversation) conversation.unplaced = unplaced
+  }
+
+  /** Adds a turn with its answer. */
   add(id: string, said: string, answered: string): void {
     const turn = { said, answered }
-    const { turns, bytes } = this.#all.get(id) ?? { turns: [], bytes: 0 }
-    this.#all.delete(id)
-    const conversation = {
+    const { turns, bytes, ...rest } = this.#all.get(id) ?? { turns: [], bytes: 0, said }
+    const conversation: Conversation = {
+      ...rest,
       turns: [...turns, turn],
       bytes: bytes + size(turn),
       at: this.#clock.now(),
@@ -57,7 +81,12 @@ export class Conversations {
       if (!dropped) break
       conversation.bytes -= size(dropped)
     }
-    if (conversation.turns.length > 0) this.#all.set(id, conversation)
+    this.#keep(id, conversation)
+  }
+
+  #keep(id: string, conversation: Conversation): void {
+    this.#all.delete(id)
+    this.#all.set(id, conversation)
     for (const oldest of this.#all.keys()) {
       if (this.#all.size <= limits.conversations) break
       this.#all.delete(oldest)

@@ -3,15 +3,16 @@
  * in what they check themselves (older ones: nothing, not even exposure), so everything is
  * checked here, against the table and against what the person really said. Pure.
  */
-import { combinationOf, type IntentRow, intents, type SlotKind, slots } from './intents.ts'
+import { type Danger, dangerOf } from './danger.ts'
 import {
-  hasTemplate,
-  isSpan,
-  mentionsBarrier,
-  namesBarrier,
-  namesBlind,
-  namesDevice,
-} from './words.ts'
+  combinationOf,
+  type IntentRow,
+  intents,
+  type SlotKind,
+  slots,
+  takesDomain,
+} from './intents.ts'
+import { folded, hasTemplate, isSpan } from './words.ts'
 
 /** An intent as a model writes it. */
 export type Intent = { name: string; slots: Readonly<Record<string, string | number>> }
@@ -36,9 +37,8 @@ export type Reason =
   | 'not said'
   | 'no place'
   | 'template'
-  | 'unlocking'
-  | 'opening'
   | 'release'
+  | Danger
 
 export type Verdict = { ok: true; row: IntentRow } | { ok: false; reason: Reason; detail: string }
 
@@ -97,10 +97,12 @@ const mustBeSaid = (kind: SlotKind, value: string | number): value is string =>
 
 /** Checks every slot by itself. */
 const checkSlots = (
-  { name, slots: given }: Intent,
+  intent: Intent,
   row: IntentRow,
   { said, saidBefore }: Circumstances,
 ): Verdict | undefined => {
+  const { name, slots: given } = intent
+  if (isNothing(intent)) return withheld('slot value', 'no time at all')
   for (const [slot, value] of Object.entries(given)) {
     const kind = Object.hasOwn(slots, slot) ? slots[slot] : undefined
     if (!kind || !row.slots.includes(slot)) return withheld('unknown slot', slot.slice(0, 40))
@@ -113,44 +115,20 @@ const checkSlots = (
   return undefined
 }
 
+const isNothing = ({ slots: given }: Intent): boolean => {
+  const times = ['hours', 'minutes', 'seconds'].filter((slot) => slot in given)
+  return times.length > 0 && times.every((slot) => given[slot] === 0)
+}
+
+/** Home Assistant takes "all" for a name, an area or a floor as no filter at all. */
+const namesAll = ({ slots: given }: Intent): boolean =>
+  [given.name, given.area, given.floor].some((v) => typeof v === 'string' && folded(v) === 'all')
+
 /** Slots of which at least one must be there, whatever else is. */
 const hasPlace = ({ slots: given }: Intent): boolean =>
   'name' in given || 'area' in given || 'floor' in given
 
 const switching = ['HassTurnOn', 'HassTurnOff', 'HassToggle']
-const barrierClasses = ['door', 'garage', 'garage_door', 'gate', 'lock']
-
-/** Whether carrying it out may unlock something. */
-const mayUnlock = ({ name: intent, slots: given }: Intent, { said, recent }: Circumstances) => {
-  if (intent !== 'HassTurnOff' && intent !== 'HassToggle') return false
-  const { name, domain } = given
-  if (domain !== undefined) return domain === 'lock'
-  if (typeof name !== 'string') return true
-  if (namesBarrier(name) || (mentionsBarrier(said) && !namesDevice(name))) return true
-  // Older releases switch what is not exposed, too: the name must tell that it is no lock.
-  return !recent && !namesDevice(name)
-}
-
-/** Whether carrying it out may open a garage door, a gate or a door. */
-const mayOpen = ({ name: intent, slots: given }: Intent): boolean => {
-  const opens =
-    intent === 'HassTurnOn' ||
-    intent === 'HassToggle' ||
-    (intent === 'HassSetPosition' && given.position !== 0)
-  if (!opens) return false
-  const { name, domain } = given
-  const deviceClass = given.device_class
-  if (typeof deviceClass === 'string' && barrierClasses.includes(deviceClass)) return true
-  const moves = domain === 'cover' || (intent === 'HassSetPosition' && domain !== 'valve')
-  if (moves) {
-    if (deviceClass !== undefined) return false
-    // Without a class, only the name can tell that it is a blind.
-    return typeof name !== 'string' || !namesBlind(name)
-  }
-  if (typeof name !== 'string') return false
-  const other = domain === 'lock' || domain === 'light' || domain === 'fan' || domain === 'climate'
-  return !other && namesBarrier(name)
-}
 
 /** Checks rule by rule; the first that fails names the reason. */
 export const judge = (intent: Intent, circumstances: Circumstances): Verdict => {
@@ -158,28 +136,26 @@ export const judge = (intent: Intent, circumstances: Circumstances): Verdict => 
   if (!row) return withheld('unknown intent', intent.name.slice(0, 60))
   const wrong = checkSlots(intent, row, circumstances)
   if (wrong) return wrong
-  const given = Object.keys(intent.slots)
-  const area = 'area' in intent.slots || 'floor' in intent.slots
-  const onlyRoom = area && !('name' in intent.slots) && !('domain' in intent.slots)
-  if (row.place && !hasPlace(intent)) return withheld('no place', intent.name)
+  if (namesAll(intent) || (row.place && !hasPlace(intent))) return withheld('no place', intent.name)
+  const { slots: given } = intent
+  const onlyRoom = ('area' in given || 'floor' in given) && !('name' in given || 'domain' in given)
   // Everything in a room, whatever it is, would take the locks with it.
   if (switching.includes(intent.name) && onlyRoom)
     return withheld('slot combination', `${intent.name}: a room without a domain`)
-  const combination = combinationOf(given)
+  const combination = combinationOf(Object.keys(given))
   if (!row.combinations.includes(combination) && !row.beyond?.includes(combination))
     return withheld('slot combination', `${intent.name}: ${combination || 'no slots'}`)
+  const { domain } = given
+  if (typeof domain === 'string' && !takesDomain(row, combination, domain))
+    return withheld('slot combination', `${intent.name}: ${combination}, domain ${domain}`)
   return judgeDanger(intent, circumstances, row)
 }
 
 const judgeDanger = (intent: Intent, circumstances: Circumstances, row: IntentRow): Verdict => {
   const { recent, allowUnlock } = circumstances
-  const allowed = allowUnlock && recent
-  const command = intent.slots.conversation_command
-  const later = typeof command === 'string' && mentionsBarrier(command)
-  if (!allowed && (mayUnlock(intent, circumstances) || later))
-    return withheld('unlocking', allowUnlock ? 'this release sends no language' : 'not allowed')
-  if (!allowed && mayOpen(intent))
-    return withheld('opening', allowUnlock ? 'this release sends no language' : 'not allowed')
+  const danger = allowUnlock && recent ? undefined : dangerOf(intent, circumstances)
+  if (danger)
+    return withheld(danger, allowUnlock ? 'this release sends no language' : 'not allowed')
   if (row.recent && !recent) return withheld('release', intent.name)
   return { ok: true, row }
 }

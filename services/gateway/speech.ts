@@ -3,6 +3,7 @@ import type { Intent, Reason } from './guard.ts'
 
 export const sentences = {
   whichRoom: 'Which room?',
+  whichOne: 'Which one?',
   notUnderstood: 'Sorry, I did not get that.',
   tooLong: 'That was too long for me. Please say it in fewer words.',
   tooLate: 'Sorry, that took too long. Please try again.',
@@ -25,6 +26,8 @@ export const reasonSentence = (reason: Reason): string => {
       return 'Sorry, I am not allowed to unlock anything.'
     case 'opening':
       return 'Sorry, I am not allowed to open doors, gates or garages.'
+    case 'unclear kind':
+      return 'Sorry, its name does not tell me what it is, so I leave it as it is.'
     case 'release':
       return 'Sorry, this Home Assistant is too old for that.'
     case 'not said':

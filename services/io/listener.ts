@@ -12,15 +12,19 @@ export type ListenerOptions = {
   crowded?: () => Uint8Array
   /** Callers at once. */
   most: number
+  /** Milliseconds; for tests. */
+  now?: () => number
 }
 
 /** One who hung up is waited for so long to read the rest. */
 const LINGER_MS = 5_000
+/** The same when the door closes. */
+const CLOSE_MS = 500
 
 export class Listener implements Doorway {
   readonly #options: ListenerOptions
   /** In the order in which they were last heard. */
-  readonly #callers = new Map<Socket, Visit>()
+  readonly #callers = new Map<Socket, { visit: Visit; since: number }>()
   #server: Server | undefined
 
   constructor(options: ListenerOptions) {
@@ -58,18 +62,33 @@ export class Listener implements Doorway {
 
   async close(): Promise<void> {
     const server = this.#server
-    for (const socket of this.#callers.keys()) socket.destroy()
-    if (!server?.listening) return
-    await new Promise<void>((resolve) => server.close(() => resolve()))
+    const closed = new Promise<void>((resolve) => {
+      if (server?.listening) server.close(() => resolve())
+      else resolve()
+    })
+    for (const { visit } of this.#callers.values()) visit.leave()
+    const timer = setTimeout(() => {
+      for (const socket of this.#callers.keys()) socket.destroy()
+    }, CLOSE_MS)
+    await closed
+    clearTimeout(timer)
   }
 
-  /** Makes room by dropping the caller that has been idle for longest. */
+  #now(): number {
+    return this.#options.now?.() ?? performance.now()
+  }
+
+  /**
+   * Makes room by dropping the caller that has been idle for longest; not one who has only
+   * just called, whose words are on their way.
+   */
   #makeRoom(): boolean {
     if (this.#callers.size < this.#options.most) return true
-    for (const [socket, visit] of this.#callers) {
-      if (!visit.idle) continue
+    const before = this.#now() - limits.voiceGraceMs
+    for (const [socket, { visit, since }] of this.#callers) {
+      if (!visit.idle || since > before) continue
       this.#callers.delete(socket)
-      socket.destroy()
+      visit.leave()
       return true
     }
     return false
@@ -97,10 +116,11 @@ export class Listener implements Doorway {
       },
       drop: () => socket.destroy(),
     })
-    this.#callers.set(socket, visit)
+    const caller = { visit, since: this.#now() }
+    this.#callers.set(socket, caller)
     socket.on('data', (bytes) => {
-      this.#callers.delete(socket)
-      this.#callers.set(socket, visit)
+      // One that was hung up on is read to its end, and not counted.
+      if (this.#callers.delete(socket)) this.#callers.set(socket, caller)
       visit.data(bytes)
     })
     socket.on('end', () => visit.halfClosed())

@@ -16,6 +16,7 @@ import { version } from '../version.ts'
 import type { Desk } from './desk.ts'
 import { House } from './house.ts'
 import { audit, changes, log } from './log.ts'
+import type { OwnLoad } from './telling.ts'
 import { type Change, Watch } from './watch.ts'
 
 export type GatewayParts = {
@@ -24,6 +25,8 @@ export type GatewayParts = {
   desk: Desk
   /** The ring's own. */
   bus: Bus
+  /** What the desk does, where a coordinator does not tell of it. */
+  own?(): OwnLoad
   /** The ring has changed. */
   onChange?(change: Change): void
 }
@@ -78,7 +81,9 @@ export class Gateway {
       this.#house = new House({
         config,
         desk,
+        bus,
         watch: this.watch,
+        own: () => parts.own?.() ?? { running: 0, queued: 0, tokensPerSecond: 0 },
         forward: new Forward(bus, realClock, realRandom),
         assistant: this.#assistant,
       })
@@ -95,6 +100,11 @@ export class Gateway {
     if (!voice.zeroconf) return
     const address = isLoopback(voice.host) ? { address: '127.0.0.1' } : {}
     this.#zeroconf = advertise({ name: cluster, type: 'wyoming', port, ...address }, changes(log))
+  }
+
+  /** What the gateway does itself has changed. */
+  tellLoad(): void {
+    this.#house?.changed({ kind: 'health' })
   }
 
   async stop(): Promise<void> {

@@ -3,6 +3,7 @@
  * who starts the ring and with which model, fetches what that model needs to speak from a
  * peer, and asks the starter itself. Coordinator and broker may be away meanwhile.
  */
+import { MdiError } from '../errors.ts'
 import { realClock, realRandom } from '../io/clock.ts'
 import type { LoadedConfig } from '../io/config.ts'
 import { MqttBus } from '../io/mqtt.ts'
@@ -13,8 +14,11 @@ import { version } from '../version.ts'
 import type { Peer } from '../wire/values.ts'
 import { Desk, type LoadedRing, type TextSide } from './desk.ts'
 import { Gateway } from './gateway.ts'
+import { withChanges } from './livesettings.ts'
 import { type Entry, textSide } from './local.ts'
 import { changes, log } from './log.ts'
+
+const RATE_MS = 5_000
 
 export type GatewayService = { stop(): Promise<void> }
 
@@ -36,11 +40,17 @@ class GatewayProcess {
   readonly #bus: MqttBus
   readonly #desk: Desk
   readonly #gateway: Gateway
+  /** The settings, with what was changed at the coordinator. */
+  #live: LoadedConfig
+  readonly #tellSettings = changes(log)
+  #rate = 0
+  #stopRate: () => void = () => {}
   #manifest: { sha256: string; manifest: Manifest } | undefined
 
   constructor(entry: Entry, config: LoadedConfig, url: string) {
     this.#entry = entry
     this.#config = config
+    this.#live = config
     const id = `gateway-${config.node}`.slice(0, 63)
     this.#links = new TcpLinks({
       node: id,
@@ -68,10 +78,12 @@ class GatewayProcess {
       },
     })
     this.#gateway = new Gateway({
-      config: () => config,
+      config: () => this.#live,
       desk: this.#desk,
       bus: this.#bus,
+      own: () => ({ ...this.#desk.core.load, tokensPerSecond: this.#rate }),
       onChange: ({ kind }) => {
+        if (kind === 'info') this.#followSettings()
         if (kind === 'info' || kind === 'node') this.#follow()
       },
     })
@@ -83,14 +95,42 @@ class GatewayProcess {
     const told = changes(log)
     this.#bus.onConnection((c) => told(c.up ? 'Connected to the broker.' : c.reason))
     this.#bus.start()
+    this.#measure()
     log(`Gateway of cluster ${this.#config.cluster}.`)
   }
 
   async stop(): Promise<void> {
+    this.#stopRate()
     await this.#gateway.stop()
     await this.#bus.close()
     await this.#links.close()
     await this.#desk.close()
+  }
+
+  /** What this gateway's own requests make of the ring, now and then. */
+  #measure(): void {
+    this.#stopRate = realClock.after(RATE_MS, () => {
+      this.#rate = (this.#desk.tokens * 1000) / RATE_MS
+      this.#desk.tokens = 0
+      this.#gateway.tellLoad()
+      this.#measure()
+    })
+  }
+
+  /** What was changed by `config/set`, over our own file's settings. */
+  #followSettings(): void {
+    try {
+      const changed = this.#gateway.watch.info?.changed ?? {}
+      this.#live = withChanges(this.#config, changed)
+      const names = Object.entries(changed).flatMap(([section, values]) =>
+        Object.keys(Object(values)).map((key) => `${section}.${key}`),
+      )
+      if (names.length > 0)
+        this.#tellSettings(`Settings changed at the coordinator hold here: ${names.join(', ')}.`)
+    } catch (error) {
+      // A coordinator of another version: our own settings hold.
+      if (!(error instanceof MdiError)) throw error
+    }
   }
 
   /** Who starts the ring, and with which model. */

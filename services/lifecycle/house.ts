@@ -5,26 +5,31 @@
  */
 import { readFileSync } from 'node:fs'
 import { HermesSkill } from '../api/hermes/skill.ts'
-import { birthTopic, Discovery, type Told } from '../api/homeassistant/discovery.ts'
 import { MdiError } from '../errors.ts'
 import type { Assistant } from '../gateway/assistant.ts'
 import { Bridge, type Doings } from '../gateway/bridge.ts'
+import { HouseClaim, type Role } from '../gateway/claim.ts'
 import type { Forward } from '../gateway/forward.ts'
+import { GatedBus } from '../gateway/gated.ts'
 import { RebasedBus } from '../gateway/rebased.ts'
 import { realClock, realRandom } from '../io/clock.ts'
 import type { LoadedConfig } from '../io/config.ts'
 import { MqttBus } from '../io/mqtt.ts'
-import { version } from '../version.ts'
-import type { Board } from '../wire/control.ts'
-import { buildTopic, optionsOf, writeMessage } from '../wire/topics.ts'
+import type { Bus } from '../ports.ts'
+import { BASE, buildTopic, writeMessage } from '../wire/topics.ts'
 import type { Desk } from './desk.ts'
 import { changes, log } from './log.ts'
+import { openStatus } from './open.ts'
+import { type OwnLoad, Telling } from './telling.ts'
 import type { Change, Watch } from './watch.ts'
 
 export type HouseParts = {
   config: LoadedConfig
   desk: Desk
+  /** The ring's own. */
+  bus: Bus
   watch: Watch
+  own(): OwnLoad
   forward: Forward
   assistant: Assistant
 }
@@ -45,72 +50,116 @@ const readCa = (file: string): string => {
 export class House {
   readonly #parts: HouseParts
   readonly #mqtt: MqttBus
-  readonly #bus: RebasedBus
-  readonly #discovery: Discovery
-  /** What was told last on each retained topic: it is told again only when it has changed. */
-  readonly #told = new Map<string, string>()
-  #models: string[] = []
-  #up = false
+  readonly #house: RebasedBus
+  /** The house's broker as long as this gateway answers there. */
+  readonly #gated: GatedBus
+  readonly #claim: HouseClaim
+  #telling: Telling
 
   /** @throws MdiError `bad-value` where the settings cannot be used */
   constructor(parts: HouseParts) {
     this.#parts = parts
-    const { cluster, node, house_mqtt: settings } = parts.config
-    const { user, password, ca, base, discovery } = settings
+    const { node, house_mqtt: settings } = parts.config
+    const { user, password, ca, base } = settings
     const will = buildTopic('bridgeState', {})
+    const instance = `${node.slice(0, 40)}-${realRandom.uint32().toString(16)}`
     this.#mqtt = new MqttBus({
       url: urlOf(settings),
-      clientId: `mdi-house-${node}-${realRandom.uint32().toString(16)}`,
+      clientId: `mdi-house-${instance}`,
       will: {
         topic: base + will.slice(will.indexOf('/')),
-        payload: writeMessage('bridgeState', { state: 'offline' }),
+        payload: writeMessage('bridgeState', { state: 'offline', instance }),
       },
       ...(user !== undefined && { username: user }),
       ...(password !== undefined && { password }),
       ...(ca !== undefined && { ca: readCa(ca) }),
       onTrouble: changes((sentence) => log(`The house's broker: ${sentence}`)),
     })
-    this.#bus = new RebasedBus(this.#mqtt, base)
-    this.#discovery = new Discovery({ root: discovery, place: this.#bus.place, version, cluster })
+    this.#house = new RebasedBus(this.#mqtt, base)
+    this.#gated = new GatedBus(this.#house)
+    this.#claim = new HouseClaim({
+      house: this.#house,
+      ring: parts.bus,
+      sameNames: base === BASE,
+      instance,
+      clock: realClock,
+      onRole: (role) => this.#be(role),
+    })
+    this.#telling = this.#tellingOn(this.#house, true)
   }
 
   start(): void {
-    const { desk, assistant, config } = this.#parts
-    const bridge = new Bridge(this.#bus, realClock, realRandom, {
+    const { desk, config } = this.#parts
+    const { base, discovery } = config.house_mqtt
+    this.#claim.start()
+    this.#telling.start()
+    new Bridge(this.#gated, realClock, realRandom, {
       generate: (request, listener) =>
         desk.submit({ ...request, client: `house ${request.client}` }, listener),
       running: (id) => desk.core.has(id),
       do: this.#doings(),
-      reserved: [config.house_mqtt.base, config.house_mqtt.discovery, 'hermes'],
-    })
-    bridge.start()
-    if (config.voice.hermes) new HermesSkill(this.#bus, assistant, realClock).start()
-    this.#bus.subscribe(birthTopic(config.house_mqtt.discovery), ({ payload }) => {
-      if (Buffer.from(payload).toString() === 'online') this.#tellAll(true)
-    })
+      reserved: [base, discovery, 'hermes'],
+    }).start()
+    this.#hear(this.#gated)
     const told = changes(log)
-    this.#bus.onConnection((connection) => {
-      this.#up = connection.up
+    this.#mqtt.onConnection((connection) => {
+      if (this.#claim.role === 'shared') return
       told(connection.up ? "Connected to the house's broker." : `The house: ${connection.reason}`)
-      if (connection.up) this.#tellAll(true)
     })
     this.#mqtt.start()
   }
 
-  /** The ring has changed. */
+  /** The ring, or what this gateway does, has changed. */
   changed(change: Change): void {
-    if (change.kind === 'gone') this.#gone(change.node)
-    else if (change.kind === 'node' || change.kind === 'vitals') this.#tellBoard(change.node)
-    else {
-      this.#tellBridge()
-      if (change.kind !== 'health') void this.#askModels()
-    }
+    this.#telling.changed(change)
   }
 
   async stop(): Promise<void> {
-    const offline = writeMessage('bridgeState', { state: 'offline' })
-    this.#bus.publish(buildTopic('bridgeState', {}), offline, optionsOf('bridgeState'))
-    await this.#bus.close()
+    this.#claim.stop()
+    this.#telling.turn(false)
+    await this.#house.close()
+  }
+
+  #tellingOn(bus: RebasedBus, bridge: boolean): Telling {
+    const { config, watch, forward, own } = this.#parts
+    const { discovery } = config.house_mqtt
+    return new Telling({
+      ...{ bus, place: bus.place, discovery, cluster: config.cluster },
+      ...{ watch, forward, own, bridge, clock: realClock },
+    })
+  }
+
+  #hear(bus: Bus): void {
+    const { config, assistant } = this.#parts
+    if (config.voice.hermes) new HermesSkill(bus, assistant, realClock).start()
+  }
+
+  #be(role: Role): void {
+    const { base } = this.#parts.config.house_mqtt
+    this.#gated.open = role === 'answers'
+    if (role === 'shared') {
+      log("The house's broker is the ring's own: its coordinator answers there.")
+      this.#share()
+      return
+    }
+    if (role === 'waits')
+      log(
+        `Another gateway answers at the house's broker under ${base}/; this one waits for its end. Give it a house_mqtt.base of its own if both are to answer.`,
+      )
+    this.#telling.turn(role === 'answers')
+  }
+
+  /** There is one broker, to which the ring's connection leads: devices are told by that. */
+  #share(): void {
+    // Its last will would say that the coordinator is gone.
+    void this.#house.close()
+    this.#telling.turn(false)
+    const { bus } = this.#parts
+    this.#telling = this.#tellingOn(new RebasedBus(bus, BASE), false)
+    this.#telling.start()
+    this.#hear(bus)
+    bus.onConnection(({ up }) => this.#telling.turn(up))
+    this.#telling.turn(true)
   }
 
   /** What the house's users may do; the rest is the operator's, at the ring's broker. */
@@ -124,92 +173,10 @@ export class House {
       load: ({ transaction: _, ...request }) => forward.ask('load', request),
       plan: ({ transaction: _, ...request }) => forward.ask('plan', request),
       unload: () => forward.ask('unload', {}),
-      status: () => forward.ask('status', {}),
+      status: async () => openStatus(await forward.ask('status', {})),
       models: () => forward.ask('models', {}),
       'node/identify': ({ id }) => forward.ask('node/identify', { id }),
       'node/restart': ({ id }) => forward.ask('node/restart', { id }),
-    }
-  }
-
-  /** Publishes what is retained, where it has changed or is told anew. */
-  #retain(topic: string, payload: string): void {
-    if (this.#told.get(topic) === payload) return
-    this.#told.set(topic, payload)
-    this.#bus.publish(topic, payload, { qos: 1, retain: true })
-  }
-
-  #config({ topic, payload }: Told): void {
-    this.#retain(topic, payload)
-  }
-
-  #tellAll(anew: boolean): void {
-    if (anew) this.#told.clear()
-    this.#tellBridge()
-    for (const node of this.#parts.watch.nodes.keys()) this.#tellBoard(node)
-    void this.#askModels()
-  }
-
-  #tellBridge(): void {
-    if (!this.#up) return
-    const { info, health } = this.#parts.watch
-    const state = writeMessage('bridgeState', { state: 'online' })
-    this.#retain(buildTopic('bridgeState', {}), state)
-    if (health) this.#retain(buildTopic('bridgeHealth', {}), writeMessage('bridgeHealth', health))
-    if (!info) return
-    // Settings and addresses of the ring are nothing for the house.
-    const { config: _, configSchema: __, ...rest } = info
-    const open = { ...rest, coordinator: { ...info.coordinator, addresses: [] } }
-    this.#retain(buildTopic('bridgeInfo', {}), writeMessage('bridgeInfo', open))
-    this.#config(this.#discovery.cluster(info, this.#models))
-  }
-
-  async #askModels(): Promise<void> {
-    try {
-      const { models } = await this.#parts.forward.ask('models', {})
-      this.#models = models.map(({ name }) => name)
-      this.#tellBridge()
-    } catch (error) {
-      // Without a coordinator the select shows the model that is loaded.
-      if (!(error instanceof MdiError)) throw error
-    }
-  }
-
-  #boardOf(node: string): Board | undefined {
-    const state = this.#parts.watch.nodes.get(node)
-    if (!state) return undefined
-    if (state.state === 'offline')
-      return { state: 'offline', name: node, phase: 'offline', layers: 0, range: '' }
-    const { phase, first = 0, end = 0 } = state.assignment
-    const vitals = this.#parts.watch.vitals.get(node)
-    return {
-      state: 'online',
-      name: state.name,
-      phase,
-      layers: end - first,
-      range: end > first ? `${first}–${end - 1}` : '',
-      ...(vitals && {
-        memoryMB: Math.round(vitals.memoryBytes / 1e6),
-        tokensPerSecond: vitals.tokensPerSecond,
-        ...(vitals.temperature !== undefined && { temperature: vitals.temperature }),
-      }),
-    }
-  }
-
-  #tellBoard(node: string): void {
-    const board = this.#up ? this.#boardOf(node) : undefined
-    if (!board) return
-    // A board that is offline keeps its device and its name.
-    if (board.state === 'online') this.#config(this.#discovery.board(node, board))
-    this.#retain(buildTopic('board', { node }), writeMessage('board', board))
-  }
-
-  #gone(node: string): void {
-    for (const { topic } of [
-      this.#discovery.gone(node),
-      { topic: buildTopic('board', { node }) },
-    ]) {
-      this.#told.delete(topic)
-      this.#bus.publish(topic, '', { qos: 1, retain: true })
     }
   }
 }

@@ -32,9 +32,31 @@ const open = (value: unknown): unknown => {
   )
 }
 
+/**
+ * Settings with changes over them; only what may be changed while the service runs.
+ * @throws MdiError `bad-value`
+ */
+export const withChanges = (config: LoadedConfig, changes: Tree): LoadedConfig => {
+  const next: Tree = { ...config }
+  for (const [section, values] of Object.entries(changes)) {
+    const keys = Object.hasOwn(changeable, section) ? changeable[section] : undefined
+    if (!keys || typeof values !== 'object' || values === null) throw unchangeable(section)
+    for (const key of Object.keys(values))
+      if (!keys.includes(key)) throw unchangeable(`${section}.${key}`)
+    next[section] = { ...(next[section] as Tree), ...values }
+  }
+  const { file: _, ...rest } = next
+  const result = configSchema.safeParse(rest)
+  if (result.success) return { ...config, ...result.data, data: config.data, node: config.node }
+  const issue = result.error.issues[0]
+  throw new MdiError('bad-value', `${issue?.path.join('.')} must be ${issue?.message}.`)
+}
+
 export class LiveSettings {
   readonly #store: Pick<Store, 'getConfig' | 'setConfig'>
   #config: LoadedConfig
+  /** What was changed, by section and name. */
+  #changed: Tree = {}
 
   constructor(config: LoadedConfig, store: Pick<Store, 'getConfig' | 'setConfig'>) {
     this.#config = config
@@ -51,7 +73,7 @@ export class LiveSettings {
     const text = await this.#store.getConfig(KEPT)
     if (text === undefined) return
     try {
-      this.#config = this.#merged(JSON.parse(text) as Tree)
+      this.#take(JSON.parse(text) as Tree)
     } catch (error) {
       // Kept by another version: the file's settings hold.
       if (!(error instanceof MdiError)) throw error
@@ -60,37 +82,24 @@ export class LiveSettings {
 
   get(): VerbData<'config/get'> {
     const { file: _, data: __, ...config } = this.#config
-    return { config: open(config) as Tree, configSchema: configJsonSchema() }
+    return {
+      config: open(config) as Tree,
+      configSchema: configJsonSchema(),
+      changed: this.#changed,
+    }
   }
 
   /** @throws MdiError `bad-value` */
   async set(changes: Tree): Promise<VerbData<'config/set'>> {
-    this.#config = this.#merged(changes)
-    const kept = Object.fromEntries(
-      Object.entries(changeable).map(([section, keys]) => {
-        const values = (this.#config as unknown as Tree)[section] as Tree
-        return [section, Object.fromEntries(keys.map((key) => [key, values[key]]))]
-      }),
-    )
-    await this.#store.setConfig(KEPT, JSON.stringify(kept))
+    this.#take(changes)
+    await this.#store.setConfig(KEPT, JSON.stringify(this.#changed))
     return this.get()
   }
 
-  #merged(changes: Tree): LoadedConfig {
-    const next: Tree = { ...this.#config }
-    for (const [section, values] of Object.entries(changes)) {
-      const keys = Object.hasOwn(changeable, section) ? changeable[section] : undefined
-      if (!keys || typeof values !== 'object' || values === null) throw unchangeable(section)
-      for (const key of Object.keys(values))
-        if (!keys.includes(key)) throw unchangeable(`${section}.${key}`)
-      next[section] = { ...(next[section] as Tree), ...values }
-    }
-    const { file, ...config } = next
-    const result = configSchema.safeParse(config)
-    if (result.success)
-      return { ...this.#config, ...result.data, data: this.#config.data, node: this.#config.node }
-    const issue = result.error.issues[0]
-    throw new MdiError('bad-value', `${issue?.path.join('.')} must be ${issue?.message}.`)
+  #take(changes: Tree): void {
+    this.#config = withChanges(this.#config, changes)
+    for (const [section, values] of Object.entries(changes))
+      this.#changed[section] = { ...(this.#changed[section] as Tree), ...(values as Tree) }
   }
 }
 

@@ -17,10 +17,12 @@ export type Change =
 
 export class Watch {
   info: BridgeInfo | undefined
-  health: BridgeHealth | undefined
+  #health: BridgeHealth | undefined
   /** Whether a coordinator is there. */
   bridge: 'online' | 'offline' = 'offline'
   readonly nodes = new Map<string, NodeState>()
+  /** Nodes that went offline before we came: whose they were is not known. */
+  readonly offline = new Set<string>()
   readonly vitals = new Map<string, Vitals>()
   readonly #bus: Bus
   readonly #cluster: string
@@ -32,6 +34,29 @@ export class Watch {
     this.#onChange = onChange
   }
 
+  /**
+   * How the ring is. What a coordinator said is true as long as it is there; without it the
+   * ring runs on, as far as its nodes are there.
+   */
+  get health(): BridgeHealth | undefined {
+    const last = this.#health
+    if (!last || this.bridge === 'online') return last
+    const quiet = { ...last, running: 0, queued: 0, tokensPerSecond: 0 }
+    const stages = this.info?.stages ?? []
+    if (last.ring === 'idle' || stages.length === 0) return quiet
+    const waits = (what: string): BridgeHealth => ({
+      ...quiet,
+      ring: 'waiting',
+      reason: `${what}, and no coordinator is there.`,
+    })
+    const lost = stages.find(({ node }) => this.nodes.get(node)?.state !== 'online')
+    if (lost) return waits(`Node ${lost.node} is offline`)
+    const starter = this.nodes.get(stages[0]?.node ?? '')
+    if (starter?.state !== 'online' || !starter.ring) return quiet
+    const { reason: _, ...ready } = quiet
+    return starter.ring.whole ? { ...ready, ring: 'ready' } : waits('The ring is broken')
+  }
+
   start(): void {
     this.#read('bridgeInfo', buildTopic('bridgeInfo', {}), (info) => {
       if (info.cluster !== this.#cluster) return
@@ -39,7 +64,7 @@ export class Watch {
       this.#onChange({ kind: 'info' })
     })
     this.#read('bridgeHealth', buildTopic('bridgeHealth', {}), (health) => {
-      this.health = health
+      this.#health = health
       this.#onChange({ kind: 'health' })
     })
     this.#read('bridgeState', buildTopic('bridgeState', {}), ({ state }) => {
@@ -55,14 +80,16 @@ export class Watch {
       filterOf('state'),
       (state, node) => {
         if (state.state === 'online' && state.cluster !== this.#cluster) return
-        // One that went offline before we came: whose it was is not known.
-        if (state.state === 'offline' && !this.nodes.has(node)) return
-        this.nodes.set(node, state)
+        if (state.state === 'offline' && !this.nodes.has(node)) this.offline.add(node)
+        else this.nodes.set(node, state)
+        if (state.state === 'online') this.offline.delete(node)
         this.#onChange({ kind: 'node', node })
       },
       (node) => {
         this.vitals.delete(node)
-        if (this.nodes.delete(node)) this.#onChange({ kind: 'gone', node })
+        // One of another cluster is not ours to take away.
+        if (this.nodes.delete(node) || this.offline.delete(node))
+          this.#onChange({ kind: 'gone', node })
       },
     )
   }

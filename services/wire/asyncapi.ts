@@ -34,6 +34,7 @@ const channels = (): Channel[] =>
 const parameterTexts: Record<string, string> = {
   node: 'id of the node',
   request: 'id of the request',
+  instance: 'made anew at each start of a gateway',
 }
 
 const parametersOf = (address: string): Json => {

@@ -176,6 +176,8 @@ export type Vitals = z.infer<typeof vitalsSchema>
 /** `mdi/board/<node>`, at the house's broker: a board as a home automation shows it. */
 export const boardSchema = z.object({
   state: z.enum(['online', 'offline']),
+  /** Whose board it is. */
+  cluster: nameSchema,
   name: z.string().max(100),
   phase: z.string().max(20),
   /** Layers that it holds, and which. */
@@ -187,7 +189,10 @@ export const boardSchema = z.object({
 })
 export type Board = z.infer<typeof boardSchema>
 
-/** `mdi/bridge/state`: whether a coordinator is there. */
+/**
+ * `mdi/bridge/state`: whether a coordinator is there; at the house's broker: whether a gateway
+ * is, and which: the only one that answers there.
+ */
 export const bridgeStateSchema = z.object({
   state: z.enum(['online', 'offline']),
   instance: instance.optional(),
@@ -198,6 +203,9 @@ export const bridgeStateSchema = z.object({
   place: z.string().max(300).optional(),
 })
 export type BridgeState = z.infer<typeof bridgeStateSchema>
+
+/** `mdi/bridge/gateway/<instance>`: tells a gateway which of its connections lead to one broker. */
+export const gatewaySchema = z.object({ from: z.enum(['house', 'ring']), number: countSchema })
 
 /** `mdi/bridge/info`: what the coordinator is and what it runs. */
 export const bridgeInfoSchema = z.object({
@@ -213,6 +221,8 @@ export const bridgeInfoSchema = z.object({
   context: countSchema.optional(),
   config: z.record(z.string(), z.unknown()).optional(),
   configSchema: z.record(z.string(), z.unknown()).optional(),
+  /** Of the settings those that were changed while it runs, which gateways follow. */
+  changed: z.record(z.string(), z.unknown()).optional(),
 })
 export type BridgeInfo = z.infer<typeof bridgeInfoSchema>
 

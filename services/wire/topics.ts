@@ -11,6 +11,7 @@ import {
   bridgeStateSchema,
   commandSchema,
   desiredSchema,
+  gatewaySchema,
   nodeStateSchema,
   vitalsSchema,
 } from './control.ts'
@@ -48,6 +49,7 @@ const schemas = {
   bridgeInfo: bridgeInfoSchema,
   bridgeHealth: bridgeHealthSchema,
   stream: streamSchema,
+  gateway: gatewaySchema,
 } as const
 
 /** Every topic of the control plane. */
@@ -115,6 +117,14 @@ export const topics = {
     qos: 1,
     retain: true,
     about: 'whether the ring works and how much it does',
+  },
+  gateway: {
+    pattern: `${BASE}/bridge/gateway/{instance}`,
+    writer: 'gateway',
+    readers: ['gateway'],
+    qos: 1,
+    retain: false,
+    about: 'by which a gateway finds out whether the house’s broker is the ring’s own',
   },
   request: {
     pattern: `${BASE}/bridge/request/{verb}`,

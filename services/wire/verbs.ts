@@ -68,6 +68,8 @@ const generated = z.object({
 const configData = z.object({
   config: z.record(z.string(), z.unknown()),
   configSchema: z.record(z.string(), z.unknown()),
+  /** What was set by `config/set`, over the file's. */
+  changed: z.record(z.string(), z.unknown()),
 })
 
 /** Every verb: what is asked, and the `data` of its answer. */

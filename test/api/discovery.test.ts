@@ -33,7 +33,8 @@ test('the cluster is a device, under our base topic', () => {
 })
 
 test('a board is a device; names are unique; an empty payload takes it away', () => {
-  const board = { state: 'online', name: 'Attic', phase: 'ready', layers: 3, range: '0–2' } as const
+  const more = { name: 'Attic', phase: 'ready', layers: 3, range: '0–2' }
+  const board = { state: 'online', cluster: 'the.den', ...more } as const
   const { topic, payload } = discovery.board('pi.3', board)
   assert.equal(topic, 'homeassistant/device/mdi_the_den_pi_3/config')
   const config = read(payload)

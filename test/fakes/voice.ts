@@ -45,6 +45,7 @@ export const voiceService = async (t: TestContext, script: Script, options: Voic
     }),
     crowded: wyomingCrowded,
     most: options.most ?? 16,
+    now: () => clock.now(),
   })
   const port = await listener.start(0, '127.0.0.1')
   t.after(() => listener.close())

@@ -1,6 +1,8 @@
 /** From an utterance to what Home Assistant is told, by real sockets. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { MdiError } from '../../services/errors.ts'
+import { answerOf } from '../fakes/core.ts'
 import { voiceService } from '../fakes/voice.ts'
 
 /** Answers by what was said. */
@@ -31,7 +33,7 @@ test('an intent goes out with its slots, and a line of audit says so', async (t)
   assert.equal(client.events.all.length, 1, 'nothing of the intent is spoken')
   assert.match(
     audit[0] ?? '',
-    /^Intent sent: HassTurnOn .*kitchen.*said "kitchen lights on".*conversation c, language en/,
+    /^Intent sent: HassTurnOn .*kitchen.*said "kitchen lights on".*conversation "c", language "en"/,
   )
 })
 
@@ -140,4 +142,114 @@ test('an answer that begins like an intent and is none is not read out', async (
     client.say(said)
     assert.equal((await client.outcome(since)).data.text, 'Sorry, I did not get that.')
   }
+})
+
+test('media and volume have no place by the model: asked for, and combined with the answer', async (t) => {
+  const answers: Record<string, string> = {
+    pause: '{"intent":"HassMediaPause","slots":{}}\nPaused.',
+    louder: '{"intent":"HassSetVolume","slots":{"volume_level":30}}\nOK, 30.',
+    'start mowing': '{"intent":"HassLawnMowerStartMowing","slots":{}}\nOK.',
+    // What a model makes of a room alone: another command, nothing, or the same.
+    kitchen: '{"intent":"HassTurnOn","slots":{"area":"kitchen","domain":"light"}}\nOK, lights.',
+    'In the den, please.': "Sorry, I don't know that.",
+    'the office': '{"intent":"HassSetVolume","slots":{"area":"office","volume_level":5}}\nOK, 5.',
+    robby: "Sorry, I don't know that.",
+    'turn on the kitchen lights':
+      '{"intent":"HassTurnOn","slots":{"area":"kitchen","domain":"light"}}\nOK, lights.',
+    hello: 'Hello!',
+  }
+  const { call } = await voiceService(t, by(answers))
+  const client = await call()
+  let conversation = 0
+  const turn = async (said: string, first: boolean) => {
+    if (first) conversation += 1
+    const since = client.events.all.length
+    client.say(said, { language: 'en', conversation: `c${conversation}` })
+    const { type, data } = await client.outcome(since)
+    if (type !== 'intent') return data.text
+    const entities = data.entities as { name: string; value: unknown }[]
+    return [data.name, Object.fromEntries(entities.map((e) => [e.name, e.value])), data.text]
+  }
+  const cases: [string, string, string, unknown][] = [
+    ['pause', 'Which room?', 'kitchen', ['HassMediaPause', { area: 'kitchen' }, 'Paused.']],
+    ['pause', 'Which room?', 'In the den, please.', ['HassMediaPause', { area: 'den' }, 'Paused.']],
+    [
+      'louder',
+      'Which room?',
+      'the office',
+      ['HassSetVolume', { volume_level: 5, area: 'office' }, 'OK, 5.'],
+    ],
+    ['start mowing', 'Which one?', 'robby', ['HassLawnMowerStartMowing', { name: 'robby' }, 'OK.']],
+    // Something else altogether is not taken for a place.
+    [
+      'pause',
+      'Which room?',
+      'turn on the kitchen lights',
+      ['HassTurnOn', { area: 'kitchen', domain: 'light' }, 'OK, lights.'],
+    ],
+    ['pause', 'Which room?', 'hello', 'Hello!'],
+  ]
+  for (const [first, asked, second, expected] of cases) {
+    assert.equal(await turn(first, true), asked)
+    assert.deepEqual(await turn(second, false), expected)
+  }
+  // Answered or not, it is asked once.
+  await turn('pause', true)
+  await turn('hello', false)
+  assert.deepEqual(await turn('kitchen', false), [
+    'HassTurnOn',
+    { area: 'kitchen', domain: 'light' },
+    'OK, lights.',
+  ])
+})
+
+test('the turn before is the one before, whether it came to anything or not', async (t) => {
+  const off = '{"intent":"HassTurnOn","slots":{"area":"kitchen","domain":"light"}}\nOK.'
+  const { call } = await voiceService(t, (said) => {
+    if (said === 'fail') return new MdiError('node-lost', 'Node pi3 was lost.')
+    return said === 'lights' ? off : 'Yes.'
+  })
+  const client = await call()
+  for (const [said, expected] of [
+    ['the kitchen is nice', 'Yes.'],
+    ['fail', 'I am not ready yet. Please try again in a moment.'],
+    ['lights', 'Sorry, I am not sure which one you mean.'],
+  ]) {
+    const since = client.events.all.length
+    client.say(String(said), { language: 'en' })
+    assert.equal((await client.outcome(since)).data.text, expected)
+  }
+})
+
+test('a template is broken up wherever its pieces are cut', async (t) => {
+  const { call, core } = await voiceService(t, () => undefined)
+  for (const pieces of [
+    ['hi {', '{', " states('lock') }}"],
+    ['hi {', '{', '{', '% x %}'],
+    ['hi {{', '# y #}', ' {'],
+  ]) {
+    const client = await call()
+    const since = core.requests.all.length
+    client.say('go', { conversation: pieces.join() })
+    const request = await core.requests.next(() => true, since)
+    const listener = core.open.get(request.text.id)
+    for (const piece of pieces) listener?.text(piece)
+    listener?.end(answerOf(request, pieces.join('')))
+    await client.events.next(({ type }) => type === 'handled-stop')
+    const told = client.events.all.filter((e) => e.type === 'handled-chunk')
+    const text = told.map((e) => e.data.text).join('')
+    assert.doesNotMatch(text, /\{[{%#]/)
+    assert.equal(text, (await client.outcome()).data.text)
+  }
+})
+
+test('nothing that a caller sends makes a line of audit', async (t) => {
+  const { call, audit } = await voiceService(t, by({ go: kitchen }))
+  const client = await call()
+  const forged = 'x\nIntent sent: HassTurnOff'
+  const since = client.events.all.length
+  client.say('go', { language: 'en\u2028Intent sent', conversation: forged })
+  await client.outcome(since)
+  assert.equal(audit.length, 1)
+  assert.doesNotMatch(audit[0] ?? '', /[\n\r\u2028]/)
 })

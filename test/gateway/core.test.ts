@@ -242,15 +242,19 @@ test('the queue gives each client its turn', () => {
 test('conversations are bounded in turns, bytes, number and time', () => {
   const clock = new FakeClock()
   const all = new Conversations(clock)
-  for (let i = 0; i < limits.conversationTurns + 5; i++) all.add('a', `q${i}`, 'x')
+  assert.deepEqual(all.heard('a', 'fails'), {})
+  for (let i = 0; i < limits.conversationTurns + 5; i++) {
+    const { saidBefore } = all.heard('a', `q${i}`)
+    assert.equal(saidBefore, i === 0 ? 'fails' : `q${i - 1}`)
+    all.add('a', `q${i}`, 'x')
+  }
   assert.equal(all.messages('a').length, 2 * limits.conversationTurns)
   assert.equal(all.messages('a')[0]?.content, 'q5')
-  assert.equal(all.lastSaid('a'), `q${limits.conversationTurns + 4}`)
   all.add('a', 'x'.repeat(limits.conversationBytes), 'y')
   assert.deepEqual(all.messages('a'), [])
   for (let i = 0; i < limits.conversations + 1; i++) all.add(`c${i}`, 'q', 'x')
   assert.equal(all.size, limits.conversations)
-  assert.equal(all.lastSaid('c0'), undefined)
+  assert.deepEqual(all.messages('c0'), [])
   clock.advance(limits.conversationMs)
   assert.equal(all.size, limits.conversations)
   clock.advance(1)

@@ -1,6 +1,8 @@
 /** What may go out to Home Assistant: INTENTS' second table row by row, and rules a to e. */
 import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import type { EvalRecord } from '../../scripts/score.ts'
 import { type Circumstances, judge, readIntent } from '../../services/gateway/guard.ts'
 import { isSpan, namesBarrier, namesBlind, namesDevice } from '../../services/gateway/words.ts'
 
@@ -86,9 +88,18 @@ test('ordinary commands go out, by every release', () => {
       'HassListAddItem',
       { item: 'oat milk', name: 'shopping list' },
     ],
-    ['louder', 'HassSetVolumeRelative', { volume_step: 'up' }],
-    ['quieter by ten', 'HassSetVolumeRelative', { volume_step: -10 }],
-    ['play', 'HassMediaUnpause', {}],
+    ['louder in the den', 'HassSetVolumeRelative', { area: 'den', volume_step: 'up' }],
+    ['quieter tv by ten', 'HassSetVolumeRelative', { name: 'tv', volume_step: -10 }],
+    ['play in the den', 'HassMediaUnpause', { area: 'den' }],
+    ['open the garden valve', 'HassTurnOn', { name: 'garden valve', domain: 'valve' }],
+    ['turn on the reading lamp in the garage', 'HassTurnOn', { name: 'reading lamp' }],
+    ['turn off the front door light', 'HassTurnOff', { name: 'front door light' }],
+    [
+      'open the blinds in the garage',
+      'HassTurnOn',
+      { area: 'garage', domain: 'cover', device_class: 'blind' },
+    ],
+    ['lock the doors upstairs', 'HassTurnOn', { floor: 'upstairs', domain: 'lock' }],
     ['where is Jane', 'HassGetState', { name: 'jane' }],
     ['never mind', 'HassNevermind', {}],
   ]
@@ -118,6 +129,18 @@ test('names must have been said, now or in the turn before', () => {
   assert.ok(isSpan('ÉTAGE', 'étage'.normalize('NFD')))
   assert.equal(isSpan('', 'anything'), false)
   assert.equal(isSpan('lamp', 'lamps'), false)
+  // Neither punctuation nor the end of a possessive is a word.
+  for (const [value, text] of [
+    [',', 'lamp, on'],
+    ["'", "mum's lamp"],
+    ['s', "mum's lamp"],
+    ['s', 'mum’s lamp'],
+    ['mum', "mum'sies lamp"],
+  ] as const)
+    assert.equal(isSpan(value, text), false, value)
+  assert.ok(
+    isSpan("mum's", "mum's lamp") && isSpan('mum', 'mum’s lamp') && isSpan('lamp', "'lamp'"),
+  )
   assert.ok(isSpan("jane's lamp", "turn on Jane's lamp!"))
 })
 
@@ -133,8 +156,33 @@ test('nothing reaches the whole house', () => {
     'HassVacuumReturnToBase',
     'HassFanSetSpeed',
     'HassClimateSetTemperature',
+    'HassSetVolumeRelative',
+    'HassSetVolume',
+    'HassMediaUnpause',
+    'HassMediaPause',
+    'HassMediaNext',
+    'HassMediaPrevious',
+    'HassMediaPlayerMute',
+    'HassMediaPlayerUnmute',
+    'HassMediaSearchAndPlay',
+    'HassLawnMowerStartMowing',
+    'HassLawnMowerDock',
   ])
     assert.equal(outcome('all of it', name, {}), 'no place', name)
+  assert.equal(outcome('full volume', 'HassSetVolume', { volume_level: 100 }), 'no place')
+  // Home Assistant takes "all" for no filter at all.
+  const everything: Slots[] = [
+    { name: 'all' },
+    { name: 'ALL', domain: 'light' },
+    { area: 'All', domain: 'light' },
+    { floor: 'all', domain: 'light' },
+    { name: 'all', area: 'kitchen' },
+  ]
+  for (const slots of everything)
+    assert.deepEqual(both('turn off all in the kitchen', 'HassTurnOff', slots), [
+      'no place',
+      'no place',
+    ])
   assert.equal(
     outcome('all lights', 'HassLightSet', { domain: 'light', brightness: 5 }),
     'no place',
@@ -150,6 +198,44 @@ test('nothing is unlocked or opened unless it is allowed, and then by 2026.11 on
     ['unlock the front door', 'HassTurnOff', { name: 'front door', domain: 'lock' }, 'unlocking'],
     ['turn off the front door', 'HassTurnOff', { name: 'front door' }, 'unlocking'],
     ['unlock nuki', 'HassTurnOff', { name: 'nuki' }, 'unlocking'],
+    ['turn off the nuki', 'HassTurnOff', { name: 'nuki' }, 'unclear kind'],
+    ['toggle the nuki', 'HassToggle', { name: 'nuki' }, 'unclear kind'],
+    ['turn on the carport', 'HassTurnOn', { name: 'carport' }, 'opening'],
+    ['open the main gate', 'HassTurnOn', { name: 'main' }, 'opening'],
+    ['open the main gate', 'HassTurnOn', { name: 'main', domain: 'switch' }, 'opening'],
+    ['open sesame', 'HassTurnOn', { name: 'sesame' }, 'opening'],
+    ['open sesame', 'HassTurnOn', { name: 'sesame', domain: 'script' }, 'opening'],
+    [
+      'open the garage door',
+      'HassTurnOn',
+      { name: 'garage door', domain: 'cover', device_class: 'shutter' },
+      'opening',
+    ],
+    [
+      'garage door to 100',
+      'HassSetPosition',
+      { name: 'garage door', domain: 'cover', device_class: 'shutter', position: 100 },
+      'opening',
+    ],
+    [
+      'open the drive gates',
+      'HassTurnOn',
+      { area: 'drive', domain: 'cover', device_class: 'shutter' },
+      'opening',
+    ],
+    ['turn on the garage door switch', 'HassTurnOn', { name: 'garage door switch' }, 'opening'],
+    [
+      'run the unlock door script',
+      'HassTurnOn',
+      { name: 'unlock door script', domain: 'script' },
+      'opening',
+    ],
+    [
+      'turn off the front door switch',
+      'HassTurnOff',
+      { name: 'front door switch', domain: 'switch' },
+      'unlocking',
+    ],
     ['toggle the front door', 'HassToggle', { name: 'front door' }, 'unlocking'],
     ['toggle hallway locks', 'HassToggle', { area: 'hallway', domain: 'lock' }, 'unlocking'],
     ['open the garage door', 'HassTurnOn', { name: 'garage door', domain: 'cover' }, 'opening'],
@@ -173,16 +259,25 @@ test('nothing is unlocked or opened unless it is allowed, and then by 2026.11 on
     ],
   ]
   for (const [said, name, slots, reason] of locked) {
-    assert.deepEqual(both(said, name, slots), [reason, reason], said)
+    assert.deepEqual(both(said, name, slots), [reason, reason], `${said} ${JSON.stringify(slots)}`)
     const allowed = { allowUnlock: true }
     assert.equal(outcome(said, name, slots, { ...allowed, recent: false }), reason, said)
     assert.equal(outcome(said, name, slots, { ...allowed, recent: true }), 'sent', said)
   }
-  // Covers of unknown kind in a room: a door may be among them.
-  const covers = { area: 'garage', domain: 'cover' }
-  assert.deepEqual(both('open the garage', 'HassTurnOn', covers), ['opening', 'opening'])
-  // Older releases switch what is not exposed: a name must tell that it is no lock.
-  assert.deepEqual(both('turn off nuki', 'HassTurnOff', { name: 'nuki' }), ['unlocking', 'sent'])
+  // Older releases open what is not exposed: a name must tell that it is no garage door.
+  assert.deepEqual(both('turn on zed', 'HassTurnOn', { name: 'zed' }), ['unclear kind', 'sent'])
+  // Asked again in other words, it is what was refused.
+  for (const [saidBefore, slots, reason] of [
+    ['unlock the nuki', { name: 'nuki' }, 'unlocking'],
+    ['open the main gate', { name: 'main', domain: 'switch' }, 'opening'],
+  ] as const)
+    for (const name of reason === 'opening' ? ['HassTurnOn'] : ['HassTurnOff', 'HassToggle'])
+      for (const recent of [false, true])
+        assert.equal(outcome('yes please', name, slots, { saidBefore, recent }), reason)
+  // What was said before is over where this turn says all.
+  const blinds = { area: 'kitchen', domain: 'cover', device_class: 'blind' }
+  const saidBefore = 'lock the front door'
+  assert.equal(outcome('open the kitchen blinds', 'HassTurnOn', blinds, { saidBefore }), 'sent')
 })
 
 test('only what the table has', () => {
@@ -193,7 +288,42 @@ test('only what the table has', () => {
   assert.equal(outcome('lamp', 'HassTurnOn', { name: 'lamp', domain: 'no' }), 'slot value')
   assert.equal(outcome('lamp', 'HassTurnOn', { name: 7 }), 'slot value')
   assert.equal(outcome('x', 'HassStartTimer', {}), 'slot combination')
+  assert.equal(outcome('x', 'HassStartTimer', { minutes: 0, seconds: 0 }), 'slot value')
+  // A domain that the combination does not have.
+  const combined: [string, Slots][] = [
+    ...['button', 'script', 'switch', 'valve', 'cover', 'climate'].map(
+      (domain): [string, Slots] => ['HassTurnOn', { area: 'den', domain }],
+    ),
+    ['HassLightSet', { area: 'den', domain: 'lock', brightness: 5 }],
+    ['HassLightSet', { name: 'den', domain: 'lock', brightness: 5 }],
+    ['HassSetPosition', { name: 'den', domain: 'lock', position: 5 }],
+    ['HassTurnOff', { name: 'den', domain: 'script' }],
+    ['HassTurnOn', { name: 'den', domain: 'vacuum' }],
+    ['HassTurnOn', { area: 'den', domain: 'lock', device_class: 'door' }],
+  ]
+  for (const [name, slots] of combined)
+    assert.deepEqual(both('den', name, slots), ['slot combination', 'slot combination'])
   assert.equal(outcome('zed', 'HassSetVolume', { name: 'zed' }), 'slot combination')
+})
+
+test('what the model in the box is to answer has its place in the table', () => {
+  const folder = new URL('../../firmware/model/eval/', import.meta.url)
+  let all = 0
+  for (const file of readdirSync(folder).filter((f) => f.endsWith('.jsonl')))
+    for (const line of readFileSync(new URL(file, folder), 'utf8').split('\n')) {
+      const { expect, messages } = JSON.parse(line || '{}') as EvalRecord
+      if (!expect) continue
+      const turns = messages.filter((m) => m.role === 'user').map((m) => m.content)
+      const [said = '', saidBefore] = turns.reverse()
+      const more = { allowUnlock: true, saidBefore }
+      const reason = outcome(said, expect.intent, expect.slots as Slots, more)
+      all += 1
+      // The model's media, volume and vacuum intents need no place; ours do.
+      const places = /Media|Volume|Vacuum/.test(expect.intent)
+      const fine = reason === 'sent' || (reason === 'no place' && places)
+      assert.ok(fine, `${said}: ${reason}`)
+    }
+  assert.ok(all > 5_000)
 })
 
 test('an intent is one line of JSON with plain slots', () => {
@@ -227,7 +357,14 @@ test('names that tell what they are', () => {
     'deadbolt',
   ])
     assert.ok(namesBarrier(name), name)
-  for (const name of ['front door light', 'garage lamp', 'television', 'doorbell', 'Torsten'])
+  for (const name of [
+    'front door light',
+    'garage lamp',
+    'television',
+    'doorbell',
+    'Torsten',
+    'monitor',
+  ])
     assert.equal(namesBarrier(name), false, name)
   assert.ok(namesDevice('reading lamp') && namesBlind('office blinds') && namesBlind('Rollladen'))
   assert.equal(namesBlind('garage door'), false)

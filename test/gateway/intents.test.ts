@@ -2,13 +2,16 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { combinationOf, intents, slots } from '../../services/gateway/intents.ts'
+import { combinationOf, intents, slots, takesDomain } from '../../services/gateway/intents.ts'
 
 type Golden = {
   package: string
   intents: Record<
     string,
-    { slots: Record<string, boolean>; combinations: { slots: string[]; here: boolean }[] }
+    {
+      slots: Record<string, boolean>
+      combinations: { slots: string[]; here: boolean; domains: string[] }[]
+    }
   >
 }
 const golden = JSON.parse(
@@ -54,11 +57,42 @@ test('slot combinations are those of Home Assistant, but for the speaker’s are
       .map(([slot]) => slot)
     const theirs = (golden.intents[name]?.combinations ?? [])
       // Every slot that must be there is in it (the speaker's area would be filled in).
-      .filter((c) => required.every((slot) => c.slots.includes(slot)))
+      .filter((c) => !c.here && required.every((slot) => c.slots.includes(slot)))
       .map((c) => combinationOf(c.slots))
       .filter((c) => !(row.place && placeless(c)))
     assert.deepEqual([...new Set(row.combinations)].sort(), [...new Set(theirs)].sort(), name)
     for (const beyond of row.beyond ?? []) assert.ok(!theirs.includes(beyond), `${name} ${beyond}`)
+  }
+})
+
+test('domains are those of Home Assistant, by combination', () => {
+  for (const [name, row] of Object.entries(intents)) {
+    const theirs = new Map<string, Set<string>>()
+    if (row.slots.includes('domain'))
+      for (const c of golden.intents[name]?.combinations ?? []) {
+        const combination = combinationOf(c.slots)
+        if (!row.combinations.includes(combination)) continue
+        const domains = theirs.get(combination) ?? new Set()
+        theirs.set(combination, new Set([...domains, ...c.domains]))
+      }
+    const listed = [...theirs].map(([c, domains]) => [c, [...domains].sort()] as const)
+    const ours = Object.entries(row.domains ?? {}).map(([c, d]) => [c, [...d].sort()])
+    assert.deepEqual(Object.fromEntries(ours), Object.fromEntries(listed), name)
+    for (const [combination, domains] of Object.entries(row.domainsBeyond ?? {}))
+      for (const domain of domains) {
+        assert.ok(takesDomain(row, combination, domain))
+        assert.equal(theirs.get(combination)?.has(domain) ?? false, false, `${name} ${domain}`)
+        assert.ok([...row.combinations, ...(row.beyond ?? [])].includes(combination), combination)
+      }
+  }
+})
+
+test('what acts on devices has a place in every combination', () => {
+  const timers = /Timer|GetWeather|GetState|GetCurrent|Nevermind|Broadcast|ClimateGetTemperature/
+  for (const [name, row] of Object.entries(intents)) {
+    if (timers.test(name)) continue
+    for (const combination of [...row.combinations, ...(row.beyond ?? [])])
+      assert.equal(placeless(combination), false, `${name}: ${combination}`)
   }
 })
 

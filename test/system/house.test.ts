@@ -34,15 +34,7 @@ describe('a house and its ring', {
     heard = sub('ring', broker, 'mdi/bridge/#')
     houseHeard = sub('house', house, '#')
     cluster = await scene.cluster({ nodes: 2, broker: `mqtt://127.0.0.1:${broker.port}` })
-    gateway = scene.place.mdi(
-      'gateway',
-      [
-        ...['gateway', '--broker', cluster.url, '--cluster', cluster.name, '--name', 'g'],
-        ...['--voice-host', '127.0.0.1', '--voice-port', String(voice), '--no-zeroconf'],
-      ],
-      { MDI_HOUSE_MQTT_HOST: '127.0.0.1', MDI_HOUSE_MQTT_PORT: String(house.port) },
-    )
-    gateway.start()
+    gateway = await startGateway('g', house, voice)
     await gateway.line(/^Connected to the broker/)
     await gateway.line(/^Connected to the house's broker/)
   })
@@ -51,6 +43,17 @@ describe('a house and its ring', {
     await broker?.stop()
     await house?.stop()
   })
+
+  const startGateway = async (name: string, at: Mosquitto, port?: number): Promise<Service> => {
+    const words = ['gateway', '--broker', cluster.url, '--cluster', cluster.name, '--name', name]
+    const where = ['--voice-host', '127.0.0.1', '--voice-port', String(port ?? (await freePort()))]
+    return scene.place
+      .mdi(`gateway-${name}`, [...words, ...where, '--no-zeroconf'], {
+        MDI_HOUSE_MQTT_HOST: '127.0.0.1',
+        MDI_HOUSE_MQTT_PORT: String(at.port),
+      })
+      .start()
+  }
 
   const sub = (name: string, at: Mosquitto, filter: string): Service =>
     scene.place
@@ -220,6 +223,61 @@ describe('a house and its ring', {
       houseHeard.lines.filter((l) => own.test(l)),
       [],
     )
+  })
+
+  test('a setting that is changed at the coordinator holds at the gateway', async () => {
+    pub(broker, 'mdi/bridge/request/config/set', { config: { voice: { intents: true } } })
+    const answer = await told(heard, 'mdi/bridge/response/config/set')
+    assert.deepEqual(answer.data.changed, { voice: { intents: true } })
+    await gateway.line(/^Settings changed at the coordinator hold here: voice\.intents\.$/)
+  })
+
+  test('MQTT 5: no response topic makes the broker hang up on the gateway', async () => {
+    const since = heard.lines.length
+    for (const topic of ['rt/#', 'x/'.repeat(300), 'mdi/desired/n1'])
+      for (const at of [broker, house]) {
+        const words = ['-p', String(at.port), '-V', '5', '-q', '1', '-m', '{}']
+        const more = ['-t', 'mdi/bridge/request/models', '-D', 'publish', 'response-topic', topic]
+        spawnSync('mosquitto_pub', [...words, ...more])
+      }
+    const refused = ({ code }: Told) => code === 'bad-value'
+    await told(heard, 'mdi/bridge/response/models', refused, since)
+    pub(broker, 'mdi/bridge/request/models', { transaction: 'after' })
+    await told(heard, 'mdi/bridge/response/models', ({ transaction }) => transaction === 'after')
+    const drops = gateway.lines.filter((l) => /cannot be reached|hung up/.test(l))
+    assert.deepEqual(drops, [])
+  })
+
+  test('a second gateway waits while the first answers', async () => {
+    const since = houseHeard.lines.length
+    const second = await startGateway('g2', house)
+    await second.line(/^Another gateway answers at the house's broker under mdi\//)
+    pub(house, 'mdi/bridge/request/models', { transaction: 'once' })
+    const once = ({ transaction }: Told) => transaction === 'once'
+    await told(houseHeard, 'mdi/bridge/response/models', once, since)
+    pub(house, 'mdi/bridge/request/models', { transaction: 'twice' })
+    const twice = ({ transaction }: Told) => transaction === 'twice'
+    await told(houseHeard, 'mdi/bridge/response/models', twice, since)
+    const answers = houseHeard.lines.filter((l) => /response\/models .*"once"/.test(l))
+    assert.equal(answers.length, 1)
+    await second.kill()
+  })
+
+  test('the house’s broker is the ring’s own: nothing is forwarded round and round', async () => {
+    const third = await startGateway('g3', broker)
+    await third.line(/^The house's broker is the ring's own/)
+    const since = heard.lines.length
+    pub(broker, 'mdi/bridge/request/models', { transaction: 'one' })
+    const is = (name: string) => (m: Told) => m.transaction === name
+    await told(heard, 'mdi/bridge/response/models', is('one'), since)
+    pub(broker, 'mdi/bridge/request/status', { transaction: 'two' })
+    await told(heard, 'mdi/bridge/response/status', is('two'), since)
+    const asked = heard.lines.slice(since).filter((l) => l.startsWith('mdi/bridge/request/models '))
+    // Ours, and the questions of the gateways, which show the models; a storm has hundreds.
+    assert.ok(asked.length < 10, asked.join('\n'))
+    await third.kill()
+    const { state } = await told(heard, 'mdi/bridge/state')
+    assert.equal(state, 'online', 'the coordinator’s state is its own')
   })
 
   test('a board is renamed, and removed when it is gone; the gateway’s end is told', async () => {

@@ -56,8 +56,11 @@ const info = (about: ReturnType<WyomingOptions['about']>): Record<string, unknow
   }
 }
 
+/** A text for keys and logs: what has control characters in it is none. */
 const textOf = (value: unknown, most: number): string | undefined =>
-  typeof value === 'string' && value !== '' && value.length <= most ? value : undefined
+  typeof value === 'string' && value !== '' && value.length <= most && !/\p{C}|\p{Zl}/u.test(value)
+    ? value
+    : undefined
 
 /** Answers one caller after the other's events, in their order. */
 class Session implements Visit {
@@ -80,13 +83,17 @@ class Session implements Visit {
   }
 
   get idle(): boolean {
-    return this.#giveUp === undefined
+    return this.#giveUp === undefined && !this.#reader.midway
   }
 
   data(bytes: Uint8Array): void {
     if (this.#closed) return
+    const begun = this.#reader.midway
     try {
-      for (const event of this.#reader.push(bytes)) this.#event(event)
+      const events = this.#reader.push(bytes)
+      for (const event of events) this.#event(event)
+      // The time that an event may take does not begin again with each of its pieces.
+      if (begun && events.length === 0 && this.#reader.midway) return
     } catch (error) {
       if (!(error instanceof MdiError)) throw error
       this.#refuse(sentences.garbled)
@@ -98,7 +105,16 @@ class Session implements Visit {
   halfClosed(): void {
     this.#halfClosed = true
     if (this.#giveUp) this.#probe()
+    else if (this.#reader.midway) this.#refuse(sentences.garbled)
     else this.#caller.finish()
+  }
+
+  leave(): void {
+    if (this.#closed) return
+    const unanswered = (this.#giveUp ? 1 : 0) + this.#waiting.length
+    for (let i = 0; i < unanswered; i++) this.#send('not-handled', { text: sentences.notReady })
+    this.#caller.finish()
+    this.closed()
   }
 
   /**

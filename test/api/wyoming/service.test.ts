@@ -163,11 +163,19 @@ test('garbage is answered by not-handled, and hung up on', async (t) => {
 })
 
 test('more callers than places: idle ones make room, busy ones stay', async (t) => {
-  const { call, core, port } = await voiceService(t, () => undefined, { most: 3 })
+  const { call, core, port, clock } = await voiceService(t, () => undefined, { most: 3 })
   const idle = await call()
   const busy = [await call(), await call()]
   for (const client of busy) client.say('wait')
   await core.requests.next(() => core.requests.all.length === 2)
+  // Who has only just called may be about to speak.
+  const early = await call()
+  assert.equal(
+    (await early.outcome()).data.text,
+    'Too many callers at once. Please try again in a moment.',
+  )
+  early.hangUp()
+  clock.advance(limits.voiceGraceMs)
   const newcomer = await call()
   await idle.closed
   newcomer.say('me too')
@@ -179,4 +187,51 @@ test('more callers than places: idle ones make room, busy ones stay', async (t) 
     'Too many callers at once. Please try again in a moment.',
   )
   assert.deepEqual(core.cancelled.all, [])
+})
+
+test('what is not whole when the caller has said all is answered, too', async (t) => {
+  const { call } = await voiceService(t, () => 'x')
+  for (const bytes of ['{"type":"transcript","data_length":40}\n{"te', '{"type":"trans']) {
+    const client = await call()
+    client.socket.end(bytes)
+    assert.equal((await client.outcome()).data.text, 'Sorry, that message was garbled.')
+    await client.closed
+  }
+})
+
+test('an event is whole within its time, however it trickles', async (t) => {
+  const { call, clock } = await voiceService(t, () => 'x')
+  const client = await call()
+  client.write('{"type":"ping"}\n{"type":"transcript",')
+  await client.events.next(({ type }) => type === 'pong')
+  for (let i = 0; i < 10; i++) {
+    clock.advance(limits.wyomingEventMs / 10)
+    client.write(' ')
+    // The byte is there when what another caller says after it is answered.
+    const other = await call()
+    other.write('{"type":"ping"}\n')
+    await other.events.next(({ type }) => type === 'pong')
+    other.hangUp()
+  }
+  assert.equal((await client.outcome()).data.text, 'Sorry, that message was garbled.')
+})
+
+test('a service that ends answers whoever waits', async (t) => {
+  const { call, core, listener } = await voiceService(t, () => undefined)
+  const client = await call()
+  client.say('one')
+  client.say('two')
+  await core.requests.next(() => true)
+  client.write('{"type":"ping"}\n')
+  await client.events.next(({ type }) => type === 'pong')
+  const quiet = await call()
+  const closing = listener.close()
+  await client.closed
+  assert.deepEqual(
+    texts(client).filter(([type]) => type === 'not-handled'),
+    Array(2).fill(['not-handled', 'I am not ready yet. Please try again in a moment.']),
+  )
+  await quiet.closed
+  await closing
+  assert.equal(core.cancelled.all.length, 1)
 })
