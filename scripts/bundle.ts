@@ -123,6 +123,10 @@ const bundle = async (out: string): Promise<void> => {
     plugins: [replaceLookups],
     metafile: true,
     legalComments: 'none',
+    // Each of a process's three isolates keeps the text: short, and of one-byte characters.
+    minifyWhitespace: true,
+    minifySyntax: true,
+    lineLimit: 200,
     logLevel: 'warning',
   })
   chmodSync(main, 0o755)

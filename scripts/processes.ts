@@ -164,7 +164,7 @@ export class Place {
     execFileSync(process.execPath, [join(root, 'scripts/bundle.ts'), '--out', out], {
       stdio: ['ignore', 'ignore', 'inherit'],
     })
-    this.#program = [process.execPath, join(out, 'mdi.cjs')]
+    this.#program = [process.execPath, '--max-semi-space-size=2', join(out, 'mdi.cjs')]
     return this
   }
 

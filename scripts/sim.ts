@@ -24,7 +24,7 @@ const { values } = parseArgs({
 const one = (seed: number, trace: boolean): boolean => {
   try {
     const tell = trace ? { trace: (line: string) => console.log(line) } : {}
-    const result = values.control ? runControl(seed, tell.trace) : runSeed(seed, tell)
+    const result = values.control ? runControl(seed, tell) : runSeed(seed, tell)
     if (trace) console.log(JSON.stringify(result))
     return true
   } catch (error) {

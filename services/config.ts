@@ -73,7 +73,9 @@ const engine = z.strictObject({
     .enum(['fast', 'exact'], 'fast or exact')
     .default('fast')
     .describe('fast: 8-bit activations; exact: 32-bit floating point.'),
-  threads: whole(1, 256).optional().describe('Threads that compute. Absent: measured.'),
+  threads: whole(1, 256)
+    .optional()
+    .describe('Threads that compute, no more than there are cores. Absent: one for each core.'),
   context: whole(16, 16_777_216)
     .optional()
     .describe("Positions a conversation may reach. Absent: the model's, within memory."),

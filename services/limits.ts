@@ -95,14 +95,25 @@ export const limits = {
   queueBytes: 64 * MiB,
   /** Frames in flight in the whole ring; below every queue, so a cycle cannot block. */
   framesInFlight: 48,
+  /** Nodes of one ring: each has a sequence in flight, and one frame is left for prompts. */
+  stages: 47,
+  /** Plans are numbered below this; whoever tells of more was set up by no coordinator. */
+  epochs: 0x7fff_ffff,
+  /** Peers that a node is told to fetch weights from. */
+  sources: 64,
 
   /** Weight transfer: records at once, and chunks of each on their way. */
   fetchRecords: 2,
   fetchChunks: 2,
   /** A source that answers no chunk for so long is given up for another. */
   fetchMs: 30_000,
-  /** Rounds over all sources without an answer before a fetch fails. */
+  /**
+   * Rounds over all sources without an answer before a fetch fails, and where one of them could
+   * not be reached: it may be restarting. The pause between them doubles up to the third.
+   */
   fetchRounds: 3,
+  fetchRoundsAway: 8,
+  fetchPauseMs: 5_000,
   /** Chunks that a peer may ask for ahead; beyond, it is cut off. */
   fetchesAhead: 16,
   /** A model's manifest as JSON, with its tokenizer. */
@@ -115,7 +126,8 @@ export const limits = {
   /** A whole MQTT packet; mosquitto's own bound is 2,000,000. */
   packetBytes: 1.5 * MiB,
   /** Messages that wait for the broker while it is away, retained ones apart, and those. */
-  busQueue: 256,
+  busQueue: 1_024,
+  busQueueBytes: 8 * MiB,
   busRetained: 4_096,
   /** The broker is dialed again after this time; and silence that it takes for a loss. */
   brokerRedialMs: 500,
@@ -203,6 +215,12 @@ assertRelation(
   limits.framesInFlight < limits.queueFrames,
   'framesInFlight must stay below queueFrames',
 )
+assertRelation(
+  limits.stages < limits.framesInFlight,
+  'every node of a ring has a sequence in flight, and a prompt goes beside them',
+)
+assertRelation(limits.sources > limits.stages, 'every node of a ring can be a source')
+assertRelation(limits.epochs < 0xffff_ffff, 'an epoch, and the next, fit into a frame')
 assertRelation(limits.chunkRows <= limits.visitRows, 'a chunk must fit into a visit')
 assertRelation(limits.segments <= limits.visitRows, 'a visit has a row for each segment')
 assertRelation(
@@ -221,6 +239,10 @@ assertRelation(
 assertRelation(
   limits.controlBytes < limits.packetBytes && limits.packetBytes < 2_000_000,
   'a control message fits into a packet, and a packet through mosquitto',
+)
+assertRelation(
+  limits.busQueue >= 2 * (limits.sequences + limits.queuedRequests),
+  'every request may be answered, at two topics, while the broker is away',
 )
 assertRelation(
   limits.fetchRecords * limits.fetchChunks <= limits.fetchesAhead,

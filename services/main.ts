@@ -20,21 +20,25 @@ const startWorker = async (data: { mode?: unknown }): Promise<void> => {
   } else throw new Error(`no such worker: ${String(data.mode)}`)
 }
 
+/** New objects get 2 MB a thread instead of 16: nothing here is quicker by more. */
+const YOUNG = '--max-semi-space-size=2'
+
 /**
- * The C library reads this setting at the start of a process only: with it, the memory of
- * layers that are dropped returns to the system (see ARCHITECTURE.md, Memory).
+ * Starts the process anew with what only its start can set (see ARCHITECTURE.md, Memory): the
+ * C library's threshold, with which the memory of layers that are dropped returns to the
+ * system, and V8's room for new objects.
  */
-const withAllocator = (): void => {
+const withMemorySettings = (): void => {
   const { env, execPath, execArgv, argv } = process
   if (process.platform !== 'linux' || env.MALLOC_MMAP_THRESHOLD_ || !process.execve) return
-  process.execve(execPath, [execPath, ...execArgv, ...argv.slice(1)], {
+  process.execve(execPath, [execPath, YOUNG, ...execArgv, ...argv.slice(1)], {
     ...env,
     MALLOC_MMAP_THRESHOLD_: '65536',
   })
 }
 
 const start = async (): Promise<void> => {
-  withAllocator()
+  withMemorySettings()
   const { run } = await import('./cli/program.ts')
   await run(new URL(import.meta.url), process.argv)
 }

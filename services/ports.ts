@@ -183,6 +183,8 @@ export interface Bus {
 export type PublishOptions = {
   retain: boolean
   qos: 0 | 1
+  /** Worth little later: the first to go where too much waits for the broker. */
+  passing?: boolean
   /** MQTT 5 only: mirrored from the request that is answered. */
   correlation?: Uint8Array
 }

@@ -48,6 +48,10 @@ export const tellImported = (
   more: Record<string, unknown> = {},
 ): void => {
   const { name, spec, parameters, types, source } = manifest
+  if (manifest.text.endIds.length === 0)
+    process.stderr.write(
+      `${name} names no token that ends an answer: its answers go on until --max-tokens or --stop.\n`,
+    )
   if (options.json) {
     const { family, layers } = spec
     json({ name, family, layers, parameters, types, loss, seconds, ...more })

@@ -16,14 +16,10 @@ export const withLocalRing = async <T>(
   const store = await openStore(entry, folder)
   const bar = new ProgressBar()
   try {
-    const manifest = await findModel(store, name)
-    const { arithmetic, threads, context, chunkRows, memory } = options
-    const ring = await openLocal(
-      entry,
-      manifest,
-      { folder, arithmetic, threads, context, chunkRows, memoryBytes: memory },
-      bar.show,
-    )
+    const { memory: memoryBytes, ...rest } = options
+    const load = { folder, memoryBytes, ...rest }
+    // Nothing here keeps the manifest: its vocabulary is not needed once it is read.
+    const ring = await findModel(store, name).then((m) => openLocal(entry, m, load, bar.show))
     bar.stop()
     try {
       return await use(ring)

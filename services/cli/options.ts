@@ -19,6 +19,15 @@ export const whole =
     return n
   }
 
+/** Threads that compute: no more than there are cores. */
+export const threads = (text: string): number => {
+  const cores = availableParallelism()
+  const n = Number(text)
+  if (!Number.isSafeInteger(n) || n < 1 || n > cores)
+    throw new InvalidArgumentError(`It must be a whole number from 1 to ${cores}, the cores here.`)
+  return n
+}
+
 export const number = (text: string): number => {
   const n = Number(text)
   if (!Number.isFinite(n) || text.trim() === '')
@@ -55,7 +64,7 @@ export type EngineOptions = {
 export const addEngineOptions = (command: Command): Command =>
   command
     .option('--arithmetic <kind>', 'fast (8-bit activations) or exact (fp32)', arithmetic, 'fast')
-    .option('--threads <n>', 'threads that compute', whole(1), Math.min(4, availableParallelism()))
+    .option('--threads <n>', 'threads that compute', threads, Math.min(4, availableParallelism()))
     .option('--context <n>', 'positions that a conversation may reach', whole(16))
     .option('--chunk-rows <n>', 'tokens of a prompt computed at a time', whole(1), CHUNK_ROWS)
     .option('--memory <size>', 'memory to use at most, such as 600M', size)

@@ -7,7 +7,7 @@ import type { Entry } from '../lifecycle/local.ts'
 import { log } from '../lifecycle/log.ts'
 import { startNode } from '../lifecycle/node.ts'
 import { onInterrupt } from './interrupt.ts'
-import { arithmetic, whole } from './options.ts'
+import { arithmetic, threads, whole } from './options.ts'
 import { brokerOf, settingsOf } from './settings.ts'
 
 type NodeOptions = {
@@ -59,7 +59,7 @@ export const addServices = (program: Command, entry: Entry): void => {
   addShared(program.command('node'))
     .description('be a node of the ring: hold layers and compute them')
     .option('--memory <size>', 'memory for weights and caches at most, such as 600M')
-    .option('--threads <n>', 'threads that compute', whole(1))
+    .option('--threads <n>', 'threads that compute', threads)
     .option('--arithmetic <kind>', 'what is measured at start: fast or exact', arithmetic)
     .action(async (options: NodeOptions, command: Command) => {
       const settings = settingsOf(command, {
@@ -120,8 +120,11 @@ export const addServices = (program: Command, entry: Entry): void => {
         if (port !== undefined) log(`The embedded broker is at ${url}.`)
         try {
           const coordinator = await startCoordinator(entry, settings, url, options.gateway)
-          await interrupted()
-          await coordinator.stop()
+          try {
+            await Promise.race([interrupted(), coordinator.done])
+          } finally {
+            await coordinator.stop()
+          }
         } finally {
           await broker?.close()
         }

@@ -23,6 +23,8 @@ export type AgentEvent =
   | { kind: 'link'; link: LinkState }
   | { kind: 'ring'; whole: boolean; reason: string | undefined }
   | { kind: 'identity'; identity: Identity }
+  /** Where this node can be reached now; told where that has changed. */
+  | { kind: 'addresses'; addresses: string[] }
   /** The broker is there (again): what is retained is told again. */
   | { kind: 'bus' }
   | { kind: 'tick' }
@@ -50,15 +52,25 @@ const NEWCOMER_MS = 15_000
 /** Where the broker remembers another of our id, it is given this time to say that it lives. */
 const QUIET_MS = 1_500
 /**
- * A newcomer gives up when it has heard a living twin so often; of two newcomers the one
- * with the smaller instance, which is quicker to.
+ * A newcomer gives up where the broker remembered the other when it came, once it has heard
+ * so often that the other lives. Where neither was first, each is asked again after a while
+ * whether it still lives, and the one with the smaller instance gives up sooner.
  */
-const HEARD = 4
-const HEARD_SMALLER = 2
+const HEARD = 2
+const SMALLER_MS = 1_000
+const LARGER_MS = 4_000
+/** A newcomer answers another so often, and then asks only now and then. */
+const REPLIES = 4
 /** One that is no newcomer says so often that it is here, and then leaves it at that. */
 const ANSWERS = 16
 /** Errors that the same assignment cannot get over by trying again soon. */
-const lasting: readonly ErrorCode[] = ['out-of-memory', 'unsupported', 'bad-value']
+const slow: readonly ErrorCode[] = ['out-of-memory', 'unsupported', 'bad-value']
+/** Errors of which whoever waits is told at once; of others, when so many tries have failed. */
+const lasting: readonly ErrorCode[] = [...slow, 'disk-full', 'bad-file', 'store']
+const TRIES = 3
+
+/** Another node of our id: how often it was heard, since when and last, and when it was asked. */
+type Twin = { heard: number; since: number; last: number; asked: number; address?: string }
 
 export class Agent {
   #identity: Identity
@@ -71,12 +83,18 @@ export class Agent {
   #startedAt = 0
   #toldAt = Number.NEGATIVE_INFINITY
   #retry: { at: number; wait: number } | undefined
+  /** How often the assignment has failed since it came. */
+  #tries = 0
   #joined = false
   /** Loaded, and waiting until it is known that no other node plays this part. */
   #held = false
   #quietUntil = Number.NEGATIVE_INFINITY
-  /** How often each living twin was heard. */
-  readonly #twins = new Map<string, number>()
+  /** Living nodes of our id, by their instance. */
+  readonly #twins = new Map<string, Twin>()
+  /** Whose state the broker remembered when this one came. */
+  #first: string | undefined
+  /** How often the broker was there. */
+  #buses = 0
 
   constructor(identity: Identity) {
     this.#identity = identity
@@ -120,11 +138,20 @@ export class Agent {
       case 'identity':
         this.#identity = event.identity
         return [this.#tell(now)]
+      case 'addresses':
+        return this.#at(event.addresses, now)
       case 'bus':
+        this.#buses += 1
         return [this.#tell(now)]
       case 'tick':
         return this.#tick(now)
     }
+  }
+
+  #at(addresses: string[], now: number): AgentEffect[] {
+    if (JSON.stringify(addresses) === JSON.stringify(this.#identity.addresses)) return []
+    this.#identity = { ...this.#identity, addresses }
+    return [this.#tell(now)]
   }
 
   #tell(now: number): AgentEffect {
@@ -164,6 +191,7 @@ export class Agent {
     this.#desired = desired
     this.#epoch = desired.epoch
     this.#retry = undefined
+    this.#tries = 0
     this.#links.clear()
     this.#ring = undefined
     const effects: AgentEffect[] = []
@@ -208,6 +236,7 @@ export class Agent {
     const assignment = this.#desired?.assignment
     if (work !== this.#work || !assignment) return []
     this.#retry = undefined
+    this.#tries = 0
     if (now >= this.#quietUntil) return this.#join(assignment, now)
     this.#held = true
     return []
@@ -224,8 +253,10 @@ export class Agent {
     const assignment = this.#desired?.assignment
     if (work !== this.#work || !assignment) return []
     this.#phase('failed', assignment)
-    this.#actual = { ...this.#actual, error: error.message }
-    const wait = lasting.includes(error.code)
+    this.#tries += 1
+    const lasts = lasting.includes(error.code) || this.#tries >= TRIES
+    this.#actual = { ...this.#actual, error: error.message, lasting: lasts }
+    const wait = slow.includes(error.code)
       ? RETRY_MOST_MS
       : Math.min(RETRY_MOST_MS, (this.#retry?.wait ?? RETRY_MS / 2) * 2)
     this.#retry = { at: now + wait, wait }
@@ -233,6 +264,10 @@ export class Agent {
   }
 
   #tick(now: number): AgentEffect[] {
+    return [...this.#ask(now), ...this.#proceed(now)]
+  }
+
+  #proceed(now: number): AgentEffect[] {
     const assignment = this.#desired?.assignment
     if (assignment && this.#held && now >= this.#quietUntil) return this.#join(assignment, now)
     if (!assignment || this.#actual.phase !== 'failed') return []
@@ -241,21 +276,41 @@ export class Agent {
   }
 
   #twin(event: Extract<AgentEvent, { kind: 'twin' }>, now: number): AgentEffect[] {
-    const { instance } = this.#identity
-    if (event.instance === instance) return []
+    if (event.instance === this.#identity.instance) return []
     // Left by a process that was killed, or by a broker's memory; or it lives and will say so.
     if (event.retained) {
+      if (this.#buses <= 1) this.#first = event.instance
       this.#quietUntil = now + QUIET_MS
       return [this.#tell(now)]
     }
-    const heard = (this.#twins.get(event.instance) ?? 0) + 1
-    this.#twins.set(event.instance, heard)
-    if (now - this.#startedAt > NEWCOMER_MS) return heard > ANSWERS ? [] : [this.#tell(now)]
-    const enough = instance < event.instance ? HEARD_SMALLER : HEARD
-    if (heard < enough) return [this.#tell(now)]
+    const twin = this.#twins.get(event.instance) ?? { heard: 0, since: now, last: now, asked: now }
+    this.#twins.set(event.instance, twin)
+    twin.heard += 1
+    twin.last = now
+    twin.address = event.address
+    if (event.instance === this.#first && twin.heard >= HEARD) return [this.#giveUp(twin)]
+    const old = now - this.#startedAt > NEWCOMER_MS
+    return twin.heard > (old ? ANSWERS : REPLIES) ? [] : [this.#tell(now)]
+  }
+
+  /** Where two came together: asks whether the other still lives, and gives up where it does. */
+  #ask(now: number): AgentEffect[] {
+    const { instance } = this.#identity
+    for (const [other, twin] of this.#twins) {
+      const ms = instance < other ? SMALLER_MS : LARGER_MS
+      if (twin.since - this.#startedAt > NEWCOMER_MS || now - twin.since < ms) continue
+      if (twin.last > twin.asked && twin.asked > twin.since) return [this.#giveUp(twin)]
+      if (twin.asked > twin.since || twin.heard < HEARD) continue
+      twin.asked = now
+      return [this.#tell(now)]
+    }
+    return []
+  }
+
+  #giveUp({ address }: Twin): AgentEffect {
     const { id } = this.#identity
-    const message = `Another node calls itself ${id} (at ${event.address}); give one of them another name in its settings.`
-    return [{ kind: 'give-up', message }]
+    const message = `Another node calls itself ${id} (at ${address}); give one of them another name in its settings.`
+    return { kind: 'give-up', message }
   }
 }
 

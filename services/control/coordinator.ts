@@ -10,7 +10,17 @@ import { partition } from '../plan/partition.ts'
 import type { BridgeHealth, BridgeInfo, Desired, NodeState, Online } from '../wire/control.ts'
 import type { Peer } from '../wire/values.ts'
 import type { VerbData, VerbRequest } from '../wire/verbs.ts'
-import { desiredOf, emptyPlan, type Plan, peerOf, planNodes, samePeer } from './plan.ts'
+import { healthOf, leftOut, misfitOf, sentence } from './health.ts'
+import {
+  checkPlan,
+  desiredOf,
+  emptyPlan,
+  hasMoved,
+  type Plan,
+  peerOf,
+  planNodes,
+  samePeer,
+} from './plan.ts'
 
 export type CoordinatorOptions = {
   version: string
@@ -36,9 +46,12 @@ export type CoordinatorEvent =
   | { kind: 'unload'; reply: string }
   /** A node that is gone is forgotten (`checkRemovable` first). */
   | { kind: 'remove'; id: string }
-  /** Whoever waited for a load waits no longer. */
-  | { kind: 'forget'; reply: string }
+  /** The broker was away: nodes may have been replaced meanwhile. */
+  | { kind: 'away' }
+  /** The broker is there (again): what is retained is told again. */
   | { kind: 'bus' }
+  /** Where this coordinator can be reached now. */
+  | { kind: 'addresses'; addresses: string[] }
 
 export type CoordinatorEffect =
   | { kind: 'desire'; node: string; desired: Desired }
@@ -50,20 +63,20 @@ export type CoordinatorEffect =
   | { kind: 'plan'; plan: Plan }
   | { kind: 'log'; level: 'info' | 'warning'; message: string }
 
-/** Ends with one full stop, whatever a reason ended with. */
-const sentence = (text: string): string => `${text.replace(/\.+$/, '')}.`
-
 export class Coordinator {
   readonly #options: CoordinatorOptions
   readonly #nodes = new Map<string, NodeState>()
+  /** Where this coordinator is now. */
+  #peer: Peer
   #plan: Plan = emptyPlan(0)
-  #waiting: string[] = []
+  readonly #waiting: string[] = []
   readonly #warned = new Set<string>()
   /** Nodes that may have been replaced while the broker was away. */
   #unsure = new Set<string>()
 
   constructor(options: CoordinatorOptions) {
     this.#options = options
+    this.#peer = options.peer
   }
 
   get plan(): Plan {
@@ -85,12 +98,13 @@ export class Coordinator {
       case 'remove':
         this.#nodes.delete(event.id)
         return []
-      case 'forget':
-        this.#waiting = this.#waiting.filter((r) => r !== event.reply)
+      case 'away':
+        this.#unsure = new Set(this.#nodes.keys())
         return []
       case 'bus':
-        this.#unsure = new Set(this.#nodes.keys())
         return this.#desireAll()
+      case 'addresses':
+        return this.#at(event.addresses)
     }
   }
 
@@ -101,17 +115,23 @@ export class Coordinator {
     )
   }
 
+  /** Its own weights are fetched at the new place from now on. */
+  #at(addresses: string[]): CoordinatorEffect[] {
+    if (JSON.stringify(addresses) === JSON.stringify(this.#peer.addresses)) return []
+    this.#peer = { ...this.#peer, addresses }
+    return [{ kind: 'plan', plan: this.#plan }, ...this.#desireAll()]
+  }
+
   #misfit(node: Online): string | undefined {
-    const { cluster, version, protocol } = this.#options
-    if (node.cluster !== cluster) return `Node ${node.id} is of another cluster, ${node.cluster}.`
-    if (node.version !== version || node.protocol !== protocol)
-      return `Node ${node.id} runs version ${node.version}, this coordinator ${version}: update the older of the two.`
-    return undefined
+    return misfitOf(node, this.#options)
   }
 
   #node(id: string, state: NodeState): CoordinatorEffect[] {
+    if (state.state === 'online' && state.id !== id)
+      return this.#warn(`On the topic of node ${id} stands a state of ${state.id}: it is not read.`)
     const twin = this.#twin(id, state)
     if (twin) return this.#warn(twin)
+    if (this.#isOfAnother(id, state)) return []
     this.#unsure.delete(id)
     this.#nodes.set(id, state)
     const effects: CoordinatorEffect[] = []
@@ -121,6 +141,13 @@ export class Coordinator {
       if (!misfit) effects.push(...this.#follow(state))
     }
     return [...effects, ...this.#answerWaiting()]
+  }
+
+  /** One that gave up, or a former life, is gone: the one that we know is still there. */
+  #isOfAnother(id: string, state: NodeState): boolean {
+    const known = this.#nodes.get(id)
+    if (known?.state !== 'online' || state.state !== 'offline') return false
+    return state.instance !== undefined && state.instance !== known.instance
   }
 
   #warn(message: string): CoordinatorEffect[] {
@@ -144,21 +171,42 @@ export class Coordinator {
 
   /** Tells a node its part again where it is behind, and the others where it has moved. */
   #follow(node: Online): CoordinatorEffect[] {
-    // Its plan is another coordinator's, or of before our memory: only our own is told.
-    if (!this.#plan.model) return node.epoch < this.#plan.epoch ? [this.#desire(node.id)] : []
-    if (node.epoch > this.#plan.epoch) return this.#replan(node.epoch + 1)
     const stage = this.#plan.stages.find((s) => s.peer.id === node.id)
+    // What another coordinator, or one before our memory, told a node that has no part here is
+    // no matter of the ring's: its epoch counts when the next plan is made.
     if (!stage) return node.epoch < this.#plan.epoch ? [this.#desire(node.id)] : []
-    if (!samePeer(stage.peer, peerOf(node))) {
-      stage.peer = peerOf(node)
-      return this.#replan(this.#plan.epoch + 1)
-    }
+    if (node.epoch > this.#plan.epoch) return this.#replan(node.epoch + 1)
+    const relocated = this.#relocate()
+    if (relocated.length > 0) return relocated
     return node.epoch < this.#plan.epoch ? [this.#desire(node.id)] : []
   }
 
+  /**
+   * Plans anew where nodes are elsewhere now. A ring that works is left alone as long as each can
+   * still be reached where it was: an address more, or one of several less, ends no request.
+   */
+  #relocate(): CoordinatorEffect[] {
+    const starter = this.#nodes.get(this.#plan.stages[0]?.peer.id ?? '')
+    const broken =
+      starter?.state === 'online' &&
+      starter.epoch === this.#plan.epoch &&
+      starter.ring?.whole === false
+    const usable = new Map(this.#usable.map((n) => [n.id, peerOf(n)]))
+    let moved = false
+    const stages = this.#plan.stages.map((stage) => {
+      const now = usable.get(stage.peer.id)
+      if (!now || !(hasMoved(stage.peer, now) || (broken && !samePeer(stage.peer, now))))
+        return stage
+      moved = true
+      return { ...stage, peer: now }
+    })
+    return moved ? this.#setPlan({ ...this.#plan, stages, epoch: this.#plan.epoch + 1 }) : []
+  }
+
   #desire(node: string): CoordinatorEffect {
-    const { cluster, peer } = this.#options
-    return { kind: 'desire', node, desired: desiredOf(this.#plan, node, cluster, peer) }
+    const { cluster } = this.#options
+    const desired = desiredOf(this.#plan, node, cluster, this.#peer, this.#usable)
+    return { kind: 'desire', node, desired }
   }
 
   #desireAll(): CoordinatorEffect[] {
@@ -172,18 +220,20 @@ export class Coordinator {
     return this.#setPlan({ ...this.#plan, epoch })
   }
 
+  /** @throws MdiError `bad-value` for one that nobody could read again */
   #setPlan(plan: Plan): CoordinatorEffect[] {
+    checkPlan(plan)
     this.#plan = plan
     return [{ kind: 'keep', plan }, { kind: 'plan', plan }, ...this.#desireAll()]
   }
 
   get #nextEpoch(): number {
-    const seen = [...this.#nodes.values()].map((n) => (n.state === 'online' ? n.epoch : 0))
+    const seen = this.#usable.map((n) => n.epoch)
     return Math.max(this.#plan.epoch, ...seen) + 1
   }
 
   #load(reply: string, request: VerbRequest<'load'>, model: LoadModel): CoordinatorEffect[] {
-    try {
+    return this.#orRefuse(reply, () => {
       const { nodes, stages } = this.#split(request, model)
       const byId = new Map(nodes.map((n) => [n.id, n]))
       const plan: Plan = {
@@ -198,17 +248,31 @@ export class Coordinator {
         wire: request.wire ?? (request.arithmetic === 'exact' ? 'fp32' : 'fp16'),
         context: model.context,
       }
-      const superseded = this.#waiting.splice(0)
+      const effects = [...this.#setPlan(plan), ...this.#unused(nodes)]
+      const superseded = this.#refuseWaiting('Another model was loaded meanwhile.')
       this.#waiting.push(reply)
-      const error = new MdiError('cancelled', 'Another model was loaded meanwhile.')
-      return [
-        ...superseded.map((r): CoordinatorEffect => ({ kind: 'refused', reply: r, error })),
-        ...this.#setPlan(plan),
-      ]
+      return [...superseded, ...effects]
+    })
+  }
+
+  #unused(nodes: readonly Online[]): CoordinatorEffect[] {
+    const message = leftOut(nodes, this.#plan)
+    return message === undefined ? [] : [{ kind: 'log', level: 'info', message }]
+  }
+
+  #orRefuse(reply: string, work: () => CoordinatorEffect[]): CoordinatorEffect[] {
+    try {
+      return work()
     } catch (error) {
       if (!(error instanceof MdiError)) throw error
       return [{ kind: 'refused', reply, error }]
     }
+  }
+
+  /** Whoever waits for a load waits for a plan that is no more. */
+  #refuseWaiting(why: string): CoordinatorEffect[] {
+    const error = new MdiError('cancelled', why)
+    return this.#waiting.splice(0).map((reply) => ({ kind: 'refused', reply, error }))
   }
 
   #split(request: VerbRequest<'load'>, model: LoadModel) {
@@ -216,6 +280,7 @@ export class Coordinator {
     const stages = partition(model.manifest.name, modelCost(model.manifest), planNodes(nodes), {
       positions: Math.min(model.context, PLANNED_POSITIONS),
       ...(request.layers && { layers: request.layers }),
+      named: request.nodes !== undefined,
     })
     return { nodes, stages }
   }
@@ -261,6 +326,9 @@ export class Coordinator {
         throw new MdiError('not-ready', 'No node is online; start one with `mdi node`.')
       return usable.sort((a, b) => (a.id < b.id ? -1 : 1))
     }
+    const twice = names.find((name, i) => names.indexOf(name) < i)
+    if (twice !== undefined)
+      throw new MdiError('bad-value', `Node ${twice} is named twice; name each node once.`)
     return names.map((name) => {
       const node = usable.find((n) => n.id === name)
       if (node) return node
@@ -274,11 +342,14 @@ export class Coordinator {
   }
 
   #unload(reply: string): CoordinatorEffect[] {
-    const model = this.#plan.model?.name ?? null
-    return [
-      ...this.#setPlan(emptyPlan(this.#nextEpoch)),
-      { kind: 'unloaded', reply, data: { model } },
-    ]
+    return this.#orRefuse(reply, () => {
+      const model = this.#plan.model?.name ?? null
+      return [
+        ...this.#setPlan(emptyPlan(this.#nextEpoch)),
+        ...this.#refuseWaiting('The model was unloaded meanwhile.'),
+        { kind: 'unloaded', reply, data: { model } },
+      ]
+    })
   }
 
   #answerWaiting(): CoordinatorEffect[] {
@@ -295,10 +366,13 @@ export class Coordinator {
           n?.state === 'online' &&
           n.epoch === this.#plan.epoch &&
           n.assignment.phase === 'failed' &&
-          n.assignment.error !== undefined,
+          n.assignment.lasting === true,
       ) as Online | undefined
     if (!failed) return []
-    const error = new MdiError('not-ready', `Node ${failed.id}: ${failed.assignment.error}`)
+    const error = new MdiError(
+      'not-ready',
+      sentence(`Node ${failed.id}: ${failed.assignment.error ?? 'it failed'}`),
+    )
     return this.#waiting.splice(0).map((reply) => ({ kind: 'refused', reply, error }))
   }
 
@@ -308,41 +382,7 @@ export class Coordinator {
 
   /** Whether the ring works, and if not, what it waits for, in a sentence. */
   get health(): Pick<BridgeHealth, 'ring' | 'reason'> {
-    if (!this.#plan.model) return { ring: 'idle' }
-    for (const { peer } of this.#plan.stages) {
-      const reason = this.#waitsFor(peer.id)
-      if (reason) return { ring: 'waiting', reason }
-    }
-    const starter = this.#nodes.get(this.#plan.stages[0]?.peer.id ?? '')
-    if (starter?.state === 'online' && starter.ring?.whole) return { ring: 'ready' }
-    return { ring: 'waiting', reason: this.#brokenLink(starter) }
-  }
-
-  #waitsFor(id: string): string | undefined {
-    const node = this.#nodes.get(id)
-    if (node?.state !== 'online') return `Node ${id} is offline.`
-    const misfit = this.#misfit(node)
-    if (misfit) return misfit
-    const { phase, progress, error } = node.assignment
-    if (node.epoch !== this.#plan.epoch) return `Node ${id} has not taken the plan yet.`
-    if (phase === 'ready') return undefined
-    if (phase === 'failed') return sentence(`Node ${id}: ${error ?? 'it failed'}`)
-    const far = progress ? ` (${progress.step}, ${progress.done} of ${progress.total})` : ''
-    return `Node ${id} is ${phase}${far}.`
-  }
-
-  #brokenLink(starter: NodeState | undefined): string {
-    for (const { peer } of this.#plan.stages) {
-      const node = this.#nodes.get(peer.id)
-      if (node?.state !== 'online') continue
-      const broken = node.links.find((l) => !l.up && l.direction === 'next')
-      if (broken)
-        return sentence(
-          `Node ${peer.id} does not reach ${broken.peer}: ${broken.reason ?? 'no link'}`,
-        )
-    }
-    const reason = starter?.state === 'online' ? starter.ring?.reason : undefined
-    return reason ?? 'The links between the nodes are being made.'
+    return healthOf(this.#plan, this.#nodes, (node) => this.#misfit(node))
   }
 
   /** Every node that was ever seen, for `status`. */
@@ -353,12 +393,12 @@ export class Coordinator {
   }
 
   get info(): BridgeInfo {
-    const { version, protocol, cluster, peer } = this.#options
+    const { version, protocol, cluster } = this.#options
     return {
       version,
       protocol,
       cluster,
-      coordinator: peer,
+      coordinator: this.#peer,
       epoch: this.#plan.epoch,
       model: this.#plan.model,
       stages: this.stages,

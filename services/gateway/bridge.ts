@@ -56,21 +56,26 @@ export type Asker = {
 
 /** Pieces of text are gathered for this long, so that a quick model does not flood. */
 const GATHER_MS = 40
-/** Answers that are kept for a client that was away when they came. */
+/** Answers that are kept for a client that was away when they came, and their bytes. */
 const ANSWERS = 256
+export const ANSWER_BYTES = 2 << 20
 
-/** A request by what its client calls it; undefined: it has no transaction. */
-const keyOf = ({ verb, transaction }: Asker): string | undefined =>
-  transaction === undefined ? undefined : `${verb} ${JSON.stringify(transaction)}`
+/**
+ * A request by what its client calls it, and where that is answered; undefined: it has no
+ * transaction.
+ */
+const keyOf = ({ verb, transaction, responseTopic = '' }: Asker): string | undefined =>
+  transaction === undefined ? undefined : `${verb} ${JSON.stringify(transaction)} ${responseTopic}`
 
 export class Bridge {
   readonly #bus: Bus
   readonly #clock: Clock
   readonly #random: Random
   readonly #actions: BridgeActions
-  /** What was asked and is not answered yet, and the last answers, by `keyOf`. */
-  readonly #asked = new Set<string>()
+  /** What was asked and is not answered yet, how often, and the last answers, by `keyOf`. */
+  readonly #asked = new Map<string, number>()
   readonly #answered = new Map<string, string>()
+  #answeredBytes = 0
 
   constructor(bus: Bus, clock: Clock, random: Random, actions: BridgeActions) {
     this.#bus = bus
@@ -122,8 +127,15 @@ export class Bridge {
         return true
       }
     }
-    this.#asked.add(key)
+    this.#await(key, 1)
     return false
+  }
+
+  /** One more, or one less, is to be answered under this key. */
+  #await(key: string, change: 1 | -1): void {
+    const count = (this.#asked.get(key) ?? 0) + change
+    if (count > 0) this.#asked.set(key, count)
+    else this.#asked.delete(key)
   }
 
   async #do(asker: Asker, payload: Uint8Array): Promise<void> {
@@ -155,7 +167,7 @@ export class Bridge {
       stop: request.stop ?? [],
     }
     const stream = request.stream ?? true
-    const listener = this.listener(asker, id, stream)
+    const listener = this.#listener(asker, id, stream)
     const client = request.client ?? asker.responseTopic ?? 'mqtt'
     this.#actions.generate({ client: `mqtt ${client}`, text, model: request.model }, listener, {
       asker,
@@ -173,10 +185,15 @@ export class Bridge {
     return `r-${part()}${part()}`
   }
 
-  /** Tells a request's text and end to whoever asked. */
-  listener(asker: Asker, id: string, stream: boolean): CoreListener {
+  /** Takes up a request that a process before this one was asked. */
+  resume(asker: Asker, id: string, stream: boolean): CoreListener {
     const key = keyOf(asker)
-    if (key !== undefined) this.#asked.add(key)
+    if (key !== undefined) this.#await(key, 1)
+    return this.#listener(asker, id, stream)
+  }
+
+  /** Tells a request's text and end to whoever asked. */
+  #listener(asker: Asker, id: string, stream: boolean): CoreListener {
     let index = 0
     let at = 0
     let gathered = ''
@@ -231,13 +248,26 @@ export class Bridge {
     })
     const key = keyOf(asker)
     if (key !== undefined) {
-      this.#asked.delete(key)
-      this.#answered.delete(key)
-      this.#answered.set(key, payload)
-      const [oldest] = this.#answered.keys()
-      if (this.#answered.size > ANSWERS && oldest !== undefined) this.#answered.delete(oldest)
+      this.#await(key, -1)
+      this.#keep(key, payload)
     }
     this.#publish(asker, payload)
+  }
+
+  /** Keeps an answer; the oldest make room. */
+  #keep(key: string, payload: string): void {
+    this.#forget(key)
+    this.#answered.set(key, payload)
+    this.#answeredBytes += payload.length
+    for (const oldest of this.#answered.keys()) {
+      if (this.#answered.size <= ANSWERS && this.#answeredBytes <= ANSWER_BYTES) return
+      this.#forget(oldest)
+    }
+  }
+
+  #forget(key: string): void {
+    this.#answeredBytes -= this.#answered.get(key)?.length ?? 0
+    this.#answered.delete(key)
   }
 
   #publish({ verb, responseTopic, correlation }: Asker, payload: string): void {

@@ -111,7 +111,11 @@ export class Generations {
     const { id } = request
     const startedAt = this.#clock.now()
     let over = false
+    let unwanted = false
     const giveUp = () => {
+      // The ring may run it already: it ends when that has been told.
+      unwanted = request.again === true
+      if (unwanted) return
       over = true
       this.#starting.delete(id)
       listener.end(cancelledAnswer(id))
@@ -127,6 +131,7 @@ export class Generations {
       const stream = { stops: [...request.stop, ...stops], continues: 'prompt' in request.input }
       const told = this.#take(model, open, stream, listener, startedAt, dropped)
       this.#source.open(open, told, request.again)
+      if (unwanted) this.#source.cancel(id)
       return open
     } catch (error) {
       if (!(error instanceof MdiError)) throw error

@@ -38,8 +38,11 @@ export class Owner implements TokenSource {
   /** What the link has not taken yet; it takes only so many frames at once. */
   #unsent: { frame: PlainDraft; request?: Request }[] = []
   #stopAgain: (() => void) | undefined
-  /** Cancelled and ended here; the ring may still run them. */
-  readonly #cancelled = new Set<string>()
+  /**
+   * Cancelled and ended here, and from which step on; the ring may still run them, until it has
+   * told their end.
+   */
+  readonly #cancelled = new Map<string, number>()
 
   /** @param links whose events of purpose `owner` are handed to `handle` */
   constructor(links: Links, clock: Clock) {
@@ -88,13 +91,13 @@ export class Owner implements TokenSource {
     const request = this.#requests.get(id)
     if (!request) return
     request.cancelled = true
-    if (this.#link) this.#frame('cancel', { id })
+    if (this.#link && request.sent) this.#frame('cancel', { id })
     else this.#endCancelled(request)
   }
 
-  #endCancelled({ open: { id }, sent, listener }: Request): void {
+  #endCancelled({ open: { id }, sent, nextStep, listener }: Request): void {
     this.#requests.delete(id)
-    if (sent) this.#cancelled.add(id)
+    if (sent) this.#cancelled.set(id, nextStep)
     listener.end({ id, reason: 'cancelled' })
   }
 
@@ -105,8 +108,10 @@ export class Owner implements TokenSource {
       this.#link = link
       this.#stopWaiting?.()
       this.#stopWaiting = undefined
-      for (const id of this.#cancelled) this.#frame('cancel', { id })
-      this.#cancelled.clear()
+      for (const [id, fromStep] of this.#cancelled) {
+        this.#frame('attach', { id, fromStep })
+        this.#frame('cancel', { id })
+      }
       for (const request of this.#requests.values()) this.#send(request)
       return
     }
@@ -124,7 +129,9 @@ export class Owner implements TokenSource {
     } else if (event.frame.kind === 'end') {
       const end = readJson(event.frame.body, endSchema, 'an end')
       const request = this.#requests.get(end.id)
-      if (request && end.error?.code === 'not-found') this.#unknown(request)
+      if (this.#cancelled.delete(end.id)) {
+        if (request) this.#send(request)
+      } else if (request && end.error?.code === 'not-found') this.#unknown(request)
       else {
         this.#requests.delete(end.id)
         request?.listener.end(end)
@@ -134,6 +141,8 @@ export class Owner implements TokenSource {
 
   #send(request: Request): void {
     const { open, sent, nextStep } = request
+    // The one before it of this name is to end first.
+    if (this.#cancelled.has(open.id)) return
     if (sent) this.#frame('attach', { id: open.id, fromStep: nextStep })
     else this.#frame('open', open, request)
     request.sent = true
@@ -191,8 +200,10 @@ export class Owner implements TokenSource {
       request.again = false
       request.sent = false
       this.#send(request)
-    } else if (request.cancelled) this.#endCancelled(request)
-    else {
+    } else if (request.cancelled) {
+      this.#requests.delete(id)
+      request.listener.end({ id, reason: 'cancelled' })
+    } else {
       const starter = this.#starter?.id ?? 'that started the ring'
       const what = `Node ${starter} knows nothing of the request any more (it was started anew, or the connection broke while it was asked)`
       this.#end(id, 'node-lost', `${what}; ask again.`)

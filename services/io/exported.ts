@@ -9,6 +9,7 @@ import { readText } from '../model/folder.ts'
 import { readRecordHeader, recordHeaderLength } from '../model/record.ts'
 import type { ByteSource } from '../model/source.ts'
 import type { Manifest, RecordRef } from '../model/spec.ts'
+import { anotherModel } from '../model/writer.ts'
 import type { OnProgress, Store } from '../ports.ts'
 import { requireRoom } from './disk.ts'
 import { openFolder } from './file.ts'
@@ -98,11 +99,20 @@ export const exportModel = async (
 /** Whether a folder is an exported model. */
 export const isExport = (folder: string): Promise<boolean> => there(join(folder, EXPORT_FILE))
 
-type Target = Pick<Store, 'hasRecords' | 'openRecord' | 'putChunk' | 'sealRecord' | 'putModel'>
+type Target = Pick<
+  Store,
+  'hasRecords' | 'openRecord' | 'putChunk' | 'sealRecord' | 'putModel' | 'getModel'
+>
+
+/** Whether two models have the same weights. */
+const sameRecords = (a: Manifest, b: Manifest): boolean =>
+  a.records.length === b.records.length &&
+  a.records.every((r, i) => r.sha256 === b.records[i]?.sha256)
 
 /**
  * Takes an exported model into the store; broken off, it goes on where it was.
- * Errors: `bad-file` (damaged: nothing of it can be used), those of the store.
+ * Errors: `bad-file` (damaged: nothing of it can be used), `bad-value` where another model
+ * has the name, those of the store.
  */
 export const importExport = async (
   path: string,
@@ -113,7 +123,8 @@ export const importExport = async (
   const recordFolder = openFolder(join(path, RECORDS))
   try {
     const text = await readText(folder, EXPORT_FILE, limits.manifestBytes)
-    const manifest = readExport(folder.name, text ?? '')
+    const read = readExport(folder.name, text ?? '')
+    const manifest = name === undefined ? read : { ...read, name }
     const records = distinct(manifest.records)
     const here = await store.hasRecords(records.map((r) => r.sha256))
     const total = sum(records)
@@ -134,14 +145,15 @@ export const importExport = async (
       sources.set(ref.sha256, source)
       await checkHeader(folder.name, manifest, ref, source)
     }
+    const there = await store.getModel(manifest.name)
+    if (there && !sameRecords(there, manifest)) throw anotherModel(manifest.name)
     for (const ref of records) {
       const source = sources.get(ref.sha256) as ByteSource
       if (here.has(ref.sha256)) tell(ref.bytes)
       else await copyRecord(source, ref, store, { tell, signal })
     }
-    const named = name === undefined ? manifest : { ...manifest, name }
-    await store.putModel(named)
-    return named
+    await store.putModel(manifest)
+    return manifest
   } finally {
     await folder.close()
     await recordFolder.close()

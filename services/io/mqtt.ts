@@ -8,6 +8,7 @@ import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Bus, BusMessage, Connection, PublishOptions } from '../ports.ts'
 import { socketWords } from './connection.ts'
+import { Outbox, type Waiting } from './outbox.ts'
 
 export type MqttOptions = {
   /** `mqtt://host:1883`, `mqtts://…`, `ws://…`. */
@@ -33,7 +34,6 @@ const PORTS = { mqtt: 1883, mqtts: 8883, ws: 80, wss: 443 } as const
 const SILENT_CLOSES = 2
 
 type Subscription = { filter: string; handler: (message: BusMessage) => void }
-type Waiting = { topic: string; payload: string; options: PublishOptions }
 
 /** Whether a topic is matched by a filter with `+` and `#` (MQTT 3.1.1, 4.7). */
 export const matchesFilter = (filter: string, topic: string): boolean => {
@@ -65,9 +65,7 @@ export class MqttBus implements Bus {
   readonly #options: MqttOptions
   readonly #subscriptions: Subscription[] = []
   readonly #listeners: ((connection: Connection) => void)[] = []
-  /** What waits for the broker: the last of each retained topic, and others in order. */
-  readonly #retained = new Map<string, Waiting>()
-  #queue: Waiting[] = []
+  readonly #outbox = new Outbox()
   #client: MqttClient | undefined
   /** Messages (by packet id) sent in this connection and not acknowledged. */
   readonly #sent = new Set<number>()
@@ -122,7 +120,7 @@ export class MqttBus implements Bus {
       )
     const message = { topic, payload, options }
     if (this.#up) this.#send(message)
-    else this.#keep(message)
+    else this.#outbox.keep(message)
   }
 
   subscribe(filter: string, handler: (message: BusMessage) => void): void {
@@ -190,10 +188,7 @@ export class MqttBus implements Bus {
     this.#problem = ''
     this.#subscribe([...new Set(this.#subscriptions.map((s) => s.filter))])
     this.#up = true
-    const waiting = [...this.#retained.values(), ...this.#queue]
-    this.#retained.clear()
-    this.#queue = []
-    for (const message of waiting) this.#send(message)
+    for (const message of this.#outbox.take()) this.#send(message)
     this.#reason = ''
     for (const listener of this.#listeners) listener({ up: true })
   }
@@ -287,17 +282,6 @@ export class MqttBus implements Bus {
           this.#options.onTrouble?.(`Publishing to ${topic} failed: ${error.message}.`)
       },
     )
-  }
-
-  #keep(message: Waiting): void {
-    const { qos, retain } = message.options
-    if (retain) {
-      this.#retained.delete(message.topic)
-      if (this.#retained.size < limits.busRetained) this.#retained.set(message.topic, message)
-    } else if (qos > 0) {
-      this.#queue.push(message)
-      if (this.#queue.length > limits.busQueue) this.#queue.shift()
-    }
   }
 
   #receive(topic: string, payload: Uint8Array, packet: IPublishPacket): void {

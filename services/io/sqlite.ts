@@ -8,7 +8,7 @@ import { errorFrom, MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Manifest } from '../model/spec.ts'
 import type { PartialRecord, RecordWriter, Store } from '../ports.ts'
-import { LocalStore, type StoreOptions } from './store.ts'
+import { LocalStore, parseManifest, type StoreOptions } from './store.ts'
 
 /** What `workerData.mode` is in the store's thread. */
 export const storeMode = 'store'
@@ -27,8 +27,8 @@ const operations = [
   'readRecord',
   'hasRecords',
   'putModel',
-  'getModel',
-  'listModels',
+  'modelBytes',
+  'modelNames',
   'removeModel',
   'removeUnused',
   'getConfig',
@@ -245,12 +245,23 @@ export class SqliteStore implements Store {
     return this.#call('putModel', [manifest])
   }
 
-  getModel(name: string): Promise<Manifest | undefined> {
-    return this.#call('getModel', [name])
+  async getModel(name: string): Promise<Manifest | undefined> {
+    const bytes = await this.#call('modelBytes', [name])
+    return bytes && parseManifest(bytes)
   }
 
-  listModels(): Promise<Manifest[]> {
-    return this.#call('listModels', [])
+  async listModels(): Promise<Manifest[]> {
+    const models: Manifest[] = []
+    for (const name of await this.modelNames()) {
+      const model = await this.getModel(name)
+      if (model) models.push(model)
+    }
+    return models
+  }
+
+  /** Names of the models, in order. */
+  modelNames(): Promise<string[]> {
+    return this.#call('modelNames', [])
   }
 
   removeModel(name: string): Promise<number> {

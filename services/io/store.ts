@@ -73,7 +73,7 @@ export class LocalStore {
       throw new MdiError('store', `The store in ${this.#folder} is open for reading only.`)
   }
 
-  /** Work that makes room: on a full disk it is done once more, with the reserve given up. */
+  /** Work that makes room, or needs a little: on a full disk it is done once more, with the reserve given up. */
   #freeing<T>(work: () => T): T {
     try {
       return work()
@@ -214,26 +214,32 @@ export class LocalStore {
     return shas.reduce((sum, sha) => sum + drop.run(sha).changes, 0)
   }
 
-  /** See `Store.getModel`. */
-  getModel(name: string): Manifest | undefined {
-    const text = this.#guard(() =>
+  /** The manifest of a name as UTF-8 JSON: the thread that asked makes objects of it. */
+  modelBytes(name: string): Uint8Array | undefined {
+    return this.#guard(() =>
       this.#models
-        .prepare<[string], string>('SELECT manifest FROM model WHERE name = ?')
+        .prepare<[string], Uint8Array>('SELECT CAST(manifest AS BLOB) FROM model WHERE name = ?')
         .pluck()
         .get(name),
+    ) as Uint8Array | undefined
+  }
+
+  /** Names of the models, in order. */
+  modelNames(): string[] {
+    return this.#guard(
+      () => this.#models.prepare('SELECT name FROM model ORDER BY name').pluck().all() as string[],
     )
-    return text === undefined ? undefined : (JSON.parse(String(text)) as Manifest)
+  }
+
+  /** See `Store.getModel`. */
+  getModel(name: string): Manifest | undefined {
+    const bytes = this.modelBytes(name)
+    return bytes && parseManifest(bytes)
   }
 
   /** See `Store.listModels`; by name. */
   listModels(): Manifest[] {
-    return this.#guard(() =>
-      this.#models
-        .prepare<[], string>('SELECT manifest FROM model ORDER BY name')
-        .pluck()
-        .all()
-        .map((text) => JSON.parse(String(text)) as Manifest),
-    )
+    return this.modelNames().flatMap((name) => this.getModel(name) ?? [])
   }
 
   /** See `Store.removeModel`. */
@@ -282,13 +288,16 @@ export class LocalStore {
   /** See `Store.setConfig`. */
   setConfig(key: string, value: string): void {
     this.#writable()
-    guarded(configPath(this.#folder), () =>
-      this.#config
-        .prepare(
-          `INSERT INTO config (key, value) VALUES (?, ?)
-           ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
-        )
-        .run(key, value),
+    // A few bytes that matter more than the reserve, which the next start sets aside again.
+    this.#freeing(() =>
+      guarded(configPath(this.#folder), () =>
+        this.#config
+          .prepare(
+            `INSERT INTO config (key, value) VALUES (?, ?)
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
+          )
+          .run(key, value),
+      ),
     )
   }
 
@@ -299,6 +308,10 @@ export class LocalStore {
     this.#unlock()
   }
 }
+
+/** A manifest of the store. */
+export const parseManifest = (bytes: Uint8Array): Manifest =>
+  JSON.parse(new TextDecoder().decode(bytes)) as Manifest
 
 type Opened = { models: Connection; config: Connection; unlock: () => void }
 

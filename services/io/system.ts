@@ -1,6 +1,7 @@
 /** What the machine has: memory that can be given, processor, addresses. */
 import { readFileSync } from 'node:fs'
 import { availableParallelism, cpus, hostname, networkInterfaces, totalmem } from 'node:os'
+import { MdiError } from '../errors.ts'
 
 const read = (path: string): string | undefined => {
   try {
@@ -66,6 +67,21 @@ export const processor = (): { name: string; cores: number } => ({
   name: cpus()[0]?.model?.trim() || process.arch,
   cores: availableParallelism(),
 })
+
+/**
+ * Threads to compute with: as many as the settings say, or one for each core. More than that
+ * would only be in each other's way, and thousands end a machine.
+ * @throws MdiError `bad-value` for more than there are cores
+ */
+export const threadsFor = (wanted: number | undefined): number => {
+  const { cores } = processor()
+  if (wanted !== undefined && wanted > cores)
+    throw new MdiError(
+      'bad-value',
+      `engine.threads is ${wanted}, but this machine has ${cores} cores: set it to ${cores} at most, or leave it out.`,
+    )
+  return wanted ?? cores
+}
 
 /** One machine's nodes share its memory: what tells the machine. */
 export const hostKey = (): string => read('/etc/machine-id') || hostname()

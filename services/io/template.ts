@@ -51,6 +51,7 @@ export class TemplateWorker implements TemplateRunner {
   readonly #limitMs: number
   #worker: Worker | undefined
   #turn: Promise<unknown> = Promise.resolve()
+  #closed = false
 
   /**
    * @param entry the file that a worker starts with; it calls `runTemplateWorker` where
@@ -68,9 +69,14 @@ export class TemplateWorker implements TemplateRunner {
   }
 
   async #render(request: Request): Promise<string> {
+    if (this.#closed) throw stopped()
     // Starting a worker takes long on a small board: that time is not the template's.
     this.#worker ??= await this.#started()
     const worker = this.#worker
+    if (this.#closed) {
+      await this.#drop()
+      throw stopped()
+    }
     worker.ref()
     const answered = this.#answer(worker)
     worker.postMessage(request)
@@ -134,16 +140,24 @@ export class TemplateWorker implements TemplateRunner {
     await worker?.terminate()
   }
 
-  /** Ends the worker; a template that is being rendered fails. */
+  /** Whether a thread is there. */
+  get running(): boolean {
+    return this.#worker !== undefined
+  }
+
+  /** Ends the worker; a template that is being rendered fails, and so do those that wait. */
   async close(): Promise<void> {
+    this.#closed = true
     await this.#drop()
   }
 }
+
+const stopped = (): MdiError => new MdiError('cancelled', "The model's chat template was stopped.")
 
 const workerError = (error: unknown): Error => {
   const code = (error as { code?: unknown } | null)?.code
   if (code === 'ERR_WORKER_OUT_OF_MEMORY')
     return new MdiError('bad-value', "The model's chat template needs too much memory.")
   if (error instanceof Error) return error
-  return new MdiError('cancelled', "The model's chat template was stopped.")
+  return stopped()
 }

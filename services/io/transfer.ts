@@ -61,6 +61,24 @@ const pool = async <T>(
   for (const result of results) if (result.status === 'rejected') throw result.reason
 }
 
+const away = ({ code }: MdiError): boolean => code === 'node-lost' || code === 'peer-refused'
+
+/** Where a source could not be reached, it is worth waiting for it. */
+const roundsOf = (error: MdiError | undefined): number =>
+  error && away(error) ? limits.fetchRoundsAway : limits.fetchRounds
+
+/** Of what several sources answered, what a person can act on: that one lacks it is the least. */
+const moreTelling = (a: MdiError | undefined, b: MdiError): MdiError => {
+  const rank = (error: MdiError) => (error.code === 'not-found' ? 0 : away(error) ? 2 : 1)
+  return a && rank(a) >= rank(b) ? a : b
+}
+
+/** A source's own words do not say whose they are. */
+const named = (error: MdiError, { peer }: Source): MdiError =>
+  error.code === 'not-found'
+    ? new MdiError('not-found', `Node ${peer.id} lacks it: ${error.message}`)
+    : error
+
 /** The sources of one transfer. */
 class Sources {
   readonly #sources: Source[]
@@ -80,9 +98,11 @@ class Sources {
    * @param without sources that sent wrong bytes of this
    */
   async fetch(what: Fetch, without: ReadonlySet<Source>): Promise<Chunk & { source: Source }> {
-    let last: unknown
-    for (let round = 0; round < limits.fetchRounds; round++) {
-      if (round > 0) await this.#wait(this.#redialMs * 2 ** round)
+    let telling: MdiError | undefined
+    for (let round = 0; round < roundsOf(telling); round++) {
+      const pause = Math.min(this.#redialMs * 2 ** round, limits.fetchPauseMs)
+      if (round > 0) await this.#wait(pause)
+      telling = undefined
       for (let i = 0; i < this.#sources.length; i++) {
         const at = (this.#best + i) % this.#sources.length
         const source = this.#sources[at] as Source
@@ -95,11 +115,11 @@ class Sources {
         } catch (error) {
           this.check()
           if (!(error instanceof MdiError)) throw error
-          last = error
+          telling = moreTelling(telling, named(error, source))
         }
       }
     }
-    throw last ?? new MdiError('not-found', 'No node is known that has these weights.')
+    throw telling ?? new MdiError('not-found', 'No node is known that has these weights.')
   }
 
   /** @throws MdiError `cancelled` */

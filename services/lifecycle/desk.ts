@@ -58,6 +58,11 @@ export class Desk {
     })
   }
 
+  /** Requests in the ring that have not ended. */
+  get owned(): number {
+    return this.#owner.size
+  }
+
   /** Name of the model that is loaded. */
   get model(): string | undefined {
     return this.#ring?.model

@@ -1,17 +1,17 @@
 /** What a node's store holds of models, and the fetching of what an assignment lacks. */
 import type { Identity } from '../control/agent.ts'
-import type { SqliteStore } from '../io/sqlite.ts'
+import { MdiError } from '../errors.ts'
 import { type DialWeights, fetchManifest, fetchRecords } from '../io/transfer.ts'
-import { manifestReference } from '../model/manifest.ts'
+import { manifestReference, withoutVocabulary } from '../model/manifest.ts'
 import type { Manifest } from '../model/spec.ts'
-import type { OnProgress } from '../ports.ts'
+import type { OnProgress, Store } from '../ports.ts'
 import type { Assignment } from '../wire/control.ts'
 
 /** Models that a node tells of at most. */
 const TOLD = 64
 
 export class Holdings {
-  readonly #store: SqliteStore
+  readonly #store: Store
   readonly #node: string
   readonly #dial: DialWeights
   /** Models in the store, kept here since reading their manifests again takes long. */
@@ -19,7 +19,7 @@ export class Holdings {
   #manifest: Manifest | undefined
   #fetching: AbortController | undefined
 
-  constructor(store: SqliteStore, node: string, dial: DialWeights) {
+  constructor(store: Store, node: string, dial: DialWeights) {
     this.#store = store
     this.#node = node
     this.#dial = dial
@@ -34,7 +34,7 @@ export class Holdings {
   async open(wanted: string | undefined): Promise<void> {
     for (const model of await this.#store.listModels()) {
       this.#remember(model)
-      if (model.name === wanted) this.#manifest = model
+      if (model.name === wanted) this.#manifest = withoutVocabulary(model)
     }
   }
 
@@ -77,6 +77,8 @@ export class Holdings {
       signal: abort.signal,
     }
     const manifest = await this.#find(assignment, options)
+    // Given up while it was looked for: another assignment's manifest may stand here by now.
+    if (abort.signal.aborted) throw new MdiError('cancelled', 'Fetching the weights was given up.')
     this.#manifest = manifest
     const { first, end, starter } = assignment
     const wanted = manifest.records.filter(({ kind, layer = 0 }) =>
@@ -97,10 +99,10 @@ export class Holdings {
       known?.name === model.name && manifestReference(known).manifest === model.manifest
     if (isIt(this.#manifest)) return this.#manifest
     const stored = await this.#store.getModel(model.name)
-    if (isIt(stored)) return stored
+    if (isIt(stored)) return withoutVocabulary(stored)
     const manifest = await fetchManifest(model, options)
     await this.#store.putModel(manifest)
     this.#remember(manifest)
-    return manifest
+    return withoutVocabulary(manifest)
   }
 }

@@ -12,6 +12,7 @@ import { SqliteStore } from '../io/sqlite.ts'
 import { availableMemory } from '../io/system.ts'
 import { TemplateWorker } from '../io/template.ts'
 import { ChatFormat } from '../model/chat.ts'
+import { withoutVocabulary } from '../model/manifest.ts'
 import type { Manifest, ModelSpec } from '../model/spec.ts'
 import { Tokenizer } from '../model/tokenizer.ts'
 import { kvPosition, modelCost } from '../plan/cost.ts'
@@ -95,8 +96,9 @@ export const textSide = (
 ): { model: GenerationModel; close(): Promise<void> } => {
   const tokenizer = new Tokenizer(manifest.text)
   const template = new TemplateWorker(entry)
-  const chat = new ChatFormat(manifest.text, tokenizer, template)
-  return { model: { manifest, tokenizer, chat, context }, close: () => template.close() }
+  const light = withoutVocabulary(manifest)
+  const chat = new ChatFormat(light.text, tokenizer, template)
+  return { model: { manifest: light, tokenizer, chat, context }, close: () => template.close() }
 }
 
 /** Links of a ring of one: there are none. */

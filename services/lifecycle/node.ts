@@ -1,37 +1,26 @@
 /** A node: agent, engine, store and links of one board, joined. Runs until it is stopped. */
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import { Agent, type AgentEffect, type AgentEvent, type Identity } from '../control/agent.ts'
+import { Agent, type AgentEffect, type AgentEvent } from '../control/agent.ts'
 import { MdiError } from '../errors.ts'
 import { realClock, realRandom } from '../io/clock.ts'
 import type { LoadedConfig } from '../io/config.ts'
 import { blink } from '../io/leds.ts'
-import { MqttBus } from '../io/mqtt.ts'
 import { WorkerEngine } from '../io/ort/client.ts'
 import { WeightServer } from '../io/serve.ts'
 import type { SqliteStore } from '../io/sqlite.ts'
-import {
-  availableMemory,
-  hostKey,
-  ownAddresses,
-  processor,
-  residentMemory,
-  temperature,
-} from '../io/system.ts'
+import { availableMemory, residentMemory, temperature, threadsFor } from '../io/system.ts'
 import { TcpLinks } from '../io/tcp.ts'
 import type { OnProgress } from '../ports.ts'
 import { RingNode, sequencesFor } from '../ring/node.ts'
 import { version } from '../version.ts'
-import { type Assignment, type Command, type Desired, desiredSchema } from '../wire/control.ts'
-import { PROTOCOL } from '../wire/frame.ts'
-import { buildTopic, optionsOf, readMessage, writeMessage } from '../wire/topics.ts'
+import type { Assignment, Command } from '../wire/control.ts'
 import { Holdings } from './holdings.ts'
 import { CHUNK_ROWS, checkFits, type Entry, openStore, sequenceBytes } from './local.ts'
 import { changes, log, setLogLevel } from './log.ts'
+import { NodeBus } from './nodebus.ts'
+import { Self } from './self.ts'
 
-const KEPT = 'desired'
-const PORT = 'port'
-const NAME = 'name'
 const TICK_MS = 1_000
 const VITALS_MS = 10_000
 
@@ -49,8 +38,9 @@ export const startNode = async (
   config: LoadedConfig,
   brokerUrl: string,
 ): Promise<NodeService> => {
+  const threads = threadsFor(config.engine.threads)
   const store = await openStore(entry, config.data)
-  const service = new Node(entry, config, store)
+  const service = new Node(entry, config, store, threads)
   try {
     return await service.start(brokerUrl)
   } catch (error) {
@@ -66,24 +56,20 @@ class Node {
   readonly #links: TcpLinks
   readonly #ring: RingNode
   readonly #holdings: Holdings
-  readonly #instance = randomUUID()
+  readonly #self: Self
   #agent!: Agent
-  #bus!: MqttBus
+  #bus!: NodeBus
   #loadedBytes = 0
-  #gaveUp = false
-  /** What people call it; kept over restarts. */
-  #name: string
   /** Rows computed since the vitals were told. */
   #rows = 0
   #stopVitals: () => void = () => {}
   #stopTick: () => void = () => {}
   #finish: (error?: Error) => void = () => {}
 
-  constructor(entry: Entry, config: LoadedConfig, store: SqliteStore) {
+  constructor(entry: Entry, config: LoadedConfig, store: SqliteStore, threads: number) {
     this.#config = config
-    this.#name = config.node
+    this.#self = new Self(config, store, randomUUID())
     this.#store = store
-    const threads = config.engine.threads ?? processor().cores
     this.#engine = new WorkerEngine(entry, {
       store: config.data,
       folder: join(config.data, 'runtime'),
@@ -118,137 +104,38 @@ class Node {
 
   async start(brokerUrl: string): Promise<NodeService> {
     const { config } = { config: this.#config }
-    const port = await this.#listen()
+    const port = await this.#self.listen(this.#links)
     const speed = await this.#engine.measure(config.engine.arithmetic)
-    const kept = await this.#kept()
+    const kept = await this.#self.open()
     await this.#holdings.open(kept?.assignment?.model.name)
-    this.#name = (await this.#store.getConfig(NAME)) ?? this.#name
-    const identity = await this.#identity(port, speed)
-    this.#agent = new Agent(identity)
-    const stateTopic = buildTopic('state', { node: config.node })
-    this.#bus = new MqttBus({
+    this.#agent = new Agent(this.#self.identity(speed, await this.#holdings.held(), 0))
+    this.#bus = new NodeBus({
+      id: config.node,
+      instance: this.#self.instance,
       url: brokerUrl,
-      clientId: `mdi-${config.node}-${this.#instance.slice(0, 8)}`,
-      will: { topic: stateTopic, payload: writeMessage('state', { state: 'offline' }) },
-      ...(config.broker.user !== undefined && { username: config.broker.user }),
-      ...(config.broker.password !== undefined && { password: config.broker.password }),
-      onTrouble: changes(log),
+      broker: config.broker,
+      onEvent: (event) => {
+        if (event.kind === 'bus') this.#look()
+        this.#feed(event)
+      },
+      onCommand: (command) => this.#command(command),
     })
     const done = new Promise<void>((resolve, reject) => {
       this.#finish = (error) => (error ? reject(error) : resolve())
     })
     done.catch(() => {})
     this.#feed({ kind: 'start', kept })
-    this.#subscribe(stateTopic)
     this.#bus.start()
     this.#tick()
     this.#vitals()
     log(`Node ${config.node} of cluster ${config.cluster}: data port ${port}, broker ${brokerUrl}.`)
-    return { port, done, stop: () => this.#stop(stateTopic) }
-  }
-
-  /**
-   * Opens the data port. Where any will do it is the one of last time, if that is free: so a
-   * node that comes back is found where it was, and nobody needs a new plan.
-   */
-  async #listen(): Promise<number> {
-    const { data, host } = this.#config.ports
-    const last = data === 0 ? Number(await this.#store.getConfig(PORT)) : 0
-    if (Number.isInteger(last) && last > 0) {
-      try {
-        return await this.#links.start(last, host)
-      } catch (error) {
-        if (!(error instanceof MdiError)) throw error
-      }
-    }
-    const port = await this.#links.start(data, host)
-    await this.#store.setConfig(PORT, String(port))
-    return port
-  }
-
-  async #identity(port: number, speed: Record<string, number>): Promise<Identity> {
-    const { node, cluster, engine } = this.#config
-    const { name, cores } = processor()
-    return {
-      id: node,
-      name: this.#name,
-      cluster,
-      version,
-      protocol: PROTOCOL,
-      instance: this.#instance,
-      addresses: ownAddresses(this.#config.ports.host),
-      port,
-      profile: {
-        memoryBytes: availableMemory(engine.memory) + this.#loadedBytes,
-        cpu: name,
-        cores,
-        speed,
-        host: hostKey(),
-      },
-      held: await this.#holdings.held(),
-    }
-  }
-
-  async #kept(): Promise<Desired | undefined> {
-    const text = await this.#store.getConfig(KEPT)
-    if (text === undefined) return undefined
-    const parsed = desiredSchema.safeParse(JSON.parse(text))
-    return parsed.success ? parsed.data : undefined
-  }
-
-  #subscribe(stateTopic: string): void {
-    const tell = changes(log)
-    const guarded = (work: () => void, otherwise: () => void = () => {}) => {
-      try {
-        work()
-      } catch (error) {
-        if (!(error instanceof MdiError)) throw error
-        tell(error.message)
-        otherwise()
-      }
-    }
-    this.#bus.subscribe(buildTopic('desired', { node: this.#config.node }), ({ topic, payload }) =>
-      guarded(() => {
-        if (payload.length === 0) return
-        this.#feed({ kind: 'desired', desired: readMessage('desired', topic, payload) })
-      }),
-    )
-    this.#bus.subscribe(stateTopic, ({ topic, payload, retained }) =>
-      guarded(
-        () => {
-          if (payload.length === 0) return
-          const state = readMessage('state', topic, payload)
-          if (state.state === 'offline') {
-            // The will of a former life of ours came late: we are here.
-            if (!retained) this.#feed({ kind: 'bus' })
-            return
-          }
-          const address = `${state.addresses[0] ?? 'unknown'} port ${state.port}`
-          const { instance } = state
-          this.#feed({ kind: 'twin', instance, address, retained })
-        },
-        // Somebody's garbage, which a broker may retain in place of our state.
-        () => this.#feed({ kind: 'bus' }),
-      ),
-    )
-    this.#bus.subscribe(buildTopic('command', { node: this.#config.node }), (message) =>
-      guarded(() => {
-        // One that is retained would be carried out again at every start.
-        if (message.retained) return
-        this.#command(readMessage('command', message.topic, message.payload))
-      }),
-    )
-    const told = changes(log)
-    this.#bus.onConnection((connection) => {
-      told(connection.up ? 'Connected to the broker.' : connection.reason)
-      if (connection.up) this.#feed({ kind: 'bus' })
-    })
+    return { port, done, stop: () => this.#stop() }
   }
 
   #command(command: Command): void {
     switch (command.action) {
       case 'identify':
-        log(`This is node ${this.#config.node} ("${this.#name}").`, 'error')
+        log(`This is node ${this.#config.node} ("${this.#self.name}").`, 'error')
         blink(realClock)
         return
       case 'restart':
@@ -264,8 +151,7 @@ class Node {
   }
 
   async #rename(name: string): Promise<void> {
-    await this.#store.setConfig(NAME, name)
-    this.#name = name
+    await this.#self.rename(name)
     const {
       state: _,
       epoch: __,
@@ -287,10 +173,15 @@ class Node {
         ...(degrees !== undefined && { temperature: degrees }),
       }
       this.#rows = 0
-      const topic = buildTopic('vitals', { node: this.#config.node })
-      this.#bus.publish(topic, writeMessage('vitals', vitals), optionsOf('vitals'))
+      this.#bus.tellVitals(vitals)
+      this.#look()
       this.#vitals()
     })
+  }
+
+  /** Looks where this node can be reached. */
+  #look(): void {
+    this.#feed({ kind: 'addresses', addresses: this.#self.addresses })
   }
 
   #tick(): void {
@@ -307,10 +198,10 @@ class Node {
   #do(effect: AgentEffect): void {
     switch (effect.kind) {
       case 'publish':
-        this.#publish(effect.state)
+        this.#bus.tellState(effect.state)
         return
       case 'keep':
-        void this.#store.setConfig(KEPT, JSON.stringify(effect.desired))
+        this.#self.keepDesired(effect.desired)
         return
       case 'fetch':
         this.#work(effect.work, 'fetched', (p) => this.#fetch(effect.assignment, p))
@@ -331,15 +222,8 @@ class Node {
         log(effect.message)
         return
       case 'give-up':
-        // The state is the other node's to tell, our going too.
-        this.#gaveUp = true
         this.#finish(new MdiError('bad-value', effect.message))
     }
-  }
-
-  #publish(state: Parameters<typeof writeMessage<'state'>>[1]): void {
-    const topic = buildTopic('state', { node: this.#config.node })
-    this.#bus.publish(topic, writeMessage('state', state), optionsOf('state'))
   }
 
   #work(work: number, done: 'fetched' | 'loaded', task: (p: OnProgress) => Promise<void>): void {
@@ -355,15 +239,15 @@ class Node {
   async #fetch(assignment: Assignment, onProgress: OnProgress): Promise<void> {
     await this.#holdings.fetch(assignment, onProgress)
     const speed = await this.#engine.measure(assignment.arithmetic)
-    const identity = await this.#identity(this.#agent.state.port, speed)
-    this.#feed({ kind: 'identity', identity })
+    const held = await this.#holdings.held()
+    this.#feed({ kind: 'identity', identity: this.#self.identity(speed, held, this.#loadedBytes) })
   }
 
   async #load(assignment: Assignment, onProgress: OnProgress): Promise<void> {
     const { manifest } = this.#holdings
     if (!manifest) throw new MdiError('not-found', 'The manifest is not here.')
     const { first, end, starter, arithmetic, context } = assignment
-    const available = availableMemory(this.#config.engine.memory) + this.#loadedBytes
+    const available = this.#self.memory(this.#loadedBytes)
     checkFits(manifest, first, end, starter, Math.min(context, 256), available)
     const report = await this.#engine.load(
       { manifest, first, end, ends: starter, arithmetic, context },
@@ -397,13 +281,11 @@ class Node {
     void this.#engine.unload()
   }
 
-  async #stop(stateTopic: string): Promise<void> {
+  async #stop(): Promise<void> {
     this.#stopTick()
     this.#stopVitals()
     this.#holdings.abort()
     this.#ring.stop(`node ${this.#config.node} was stopped`)
-    const offline = writeMessage('state', { state: 'offline' })
-    if (!this.#gaveUp) this.#bus.publish(stateTopic, offline, optionsOf('state'))
     await this.#bus.close()
     await this.#links.close()
     await this.#engine.close()

@@ -50,7 +50,7 @@ const rotation = async (
   const context = keys.count('context_length', limits.modelContext)
   const dim = keys.count('rope.dimension_count', headDim, headDim)
   if (dim % 2 !== 0) throw new MdiError('bad-file', `${source.name} rotates ${dim} dimensions.`)
-  const theta = keys.positive('rope.freq_base', 10_000)
+  const theta = keys.positive('rope.freq_base', family.theta ?? 10_000)
   const base = { theta, dim, interleaved: family.interleaved ?? false }
   const short = await factorTensor(source, gguf, 'rope_factors_short.weight', dim)
   if (short) {
@@ -85,6 +85,10 @@ const vocabulary = (file: string, gguf: GgufFile): number => {
 const optional = (keys: Keys, key: string): number | undefined =>
   keys.raw(key) === undefined ? undefined : keys.positive(key)
 
+/** A cap that the file names, or the family's; 0 stands for none. */
+const softcap = (keys: Keys, key: string, usual = 0): number | undefined =>
+  keys.number(key, usual) === 0 ? undefined : keys.positive(key, usual)
+
 /** Which layers are windowed, where a file says it: a flag for each, or every how many are not. */
 const windowLayers = (keys: Keys, layers: number): number[] | undefined => {
   const key = 'attention.sliding_window_pattern'
@@ -100,12 +104,13 @@ const windowLayers = (keys: Keys, layers: number): number[] | undefined => {
 /** A window and what goes with it, where the family has any. */
 const windowFacts = (keys: Keys, family: Family, layers: number) => {
   // 0 stands for none.
-  const size = family.windows ? keys.number('attention.sliding_window', 0) : 0
-  if (size === 0) return {}
+  const key = 'attention.sliding_window'
+  const usual = family.windowSize ?? 0
+  if (!family.windows || keys.number(key, usual) === 0) return {}
   const theta = optional(keys, 'rope.freq_base_swa')
   const which = windowLayers(keys, layers)
   const window = {
-    size: keys.count('attention.sliding_window', limits.modelContext),
+    size: keys.count(key, limits.modelContext, usual),
     ...(which && { layers: which }),
     ...(theta !== undefined && { theta }),
   }
@@ -138,10 +143,8 @@ export const specFromGguf = async (
   })
   if (keys.count('attention.value_length', limits.modelHidden, head.headDim) !== head.headDim)
     throw unsupported(source.name, 'keys and values of different widths are not supported')
-  const softcaps = family.softcaps && [
-    keys.positive('attn_logit_softcapping', family.softcaps[0]),
-    keys.positive('final_logit_softcapping', family.softcaps[1]),
-  ]
+  const attentionSoftcap = softcap(keys, 'attn_logit_softcapping', family.softcaps?.[0])
+  const logitSoftcap = softcap(keys, 'final_logit_softcapping', family.softcaps?.[1])
   const spec = specOf(family, {
     layers,
     hidden,
@@ -152,7 +155,8 @@ export const specFromGguf = async (
     ...(await rotation(source, gguf, keys, { family, headDim: head.headDim })),
     tiedHead: !gguf.tensors.has('output.weight'),
     qkvBias: family.qkvBias ?? gguf.tensors.has('blk.0.attn_q.bias'),
-    ...(softcaps && { attentionSoftcap: softcaps[0], logitSoftcap: softcaps[1] }),
+    ...(attentionSoftcap !== undefined && { attentionSoftcap }),
+    ...(logitSoftcap !== undefined && { logitSoftcap }),
     ...windowFacts(keys, family, layers),
   })
   return { spec, family }

@@ -85,7 +85,12 @@ const manifestSchema = z.strictObject({
       runtimeBytes: bytes,
     }),
   ),
-  source: z.strictObject({ file: z.string().max(1_024), sha256: hash.optional(), bytes }),
+  source: z.strictObject({
+    file: z.string().max(1_024),
+    sha256: hash.optional(),
+    identity: z.string().max(100).optional(),
+    bytes,
+  }),
   parameters: bytes,
   types: z.record(z.string().max(40), bytes),
 })

@@ -29,6 +29,10 @@ export type Family = {
   fused?: true
   /** Whether a window that a file names counts. */
   windows?: true
+  /** The window where a GGUF file names none. */
+  windowSize?: number
+  /** The rotation's theta where a GGUF file names none; absent: 10,000. */
+  theta?: number
   /** Layer i sees everything where `(i + 1) % globalEvery` is 0; absent: no layer does. */
   globalEvery?: number
   /** Windowed layers rotate by this theta where the file says no other. */
@@ -52,6 +56,7 @@ const families: readonly Family[] = [
     scaledEmbedding: true,
     normsLackOne: true,
     windows: true,
+    windowSize: 4_096,
     globalEvery: 2,
     softcaps: [50, 30],
     widthScaledAt: 46,
@@ -65,6 +70,7 @@ const families: readonly Family[] = [
     scaledEmbedding: true,
     normsLackOne: true,
     windows: true,
+    theta: 1_000_000,
     globalEvery: 6,
     windowTheta: 10_000,
     widthScaledAt: 62,

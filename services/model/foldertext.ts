@@ -1,8 +1,10 @@
 /** A folder's tokenizer, chat template and end tokens, from its JSON files. */
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
+import { endsByName, sortedIds } from './ends.ts'
 import { type Folder, isObject, type Json, readJson, readText } from './folder.ts'
 import type { GgufMetadata } from './gguf.ts'
+import { compactMerges } from './merges.ts'
 import { readSentencePiece } from './sentencepiece.ts'
 import type { TextSpec } from './spec.ts'
 
@@ -31,26 +33,38 @@ const templateOf = async (folder: Folder, config: Json): Promise<string | undefi
   return isObject(named) && typeof named.template === 'string' ? named.template : undefined
 }
 
-/** Whether the tokenizer's own post-processing begins a text with this token. */
-const beginsWith = (processor: unknown, token: string): boolean | undefined => {
+/** The token with which the tokenizer's own post-processing begins a text; '' for none. */
+const beginning = (processor: unknown): string | undefined => {
   if (!isObject(processor)) return undefined
   if (Array.isArray(processor.processors)) {
-    const found = processor.processors.map((p) => beginsWith(p, token))
+    const found = processor.processors.map(beginning)
     return found.find((f) => f !== undefined)
   }
   if (processor.type !== 'TemplateProcessing' || !Array.isArray(processor.single)) return undefined
   const first: unknown = processor.single[0]
-  return isObject(first) && isObject(first.SpecialToken) && first.SpecialToken.id === token
+  const token = isObject(first) && isObject(first.SpecialToken) ? first.SpecialToken.id : ''
+  return typeof token === 'string' ? token : ''
 }
 
+/** Tokens that stand beside the vocabulary; those that end an answer are control tokens. */
+const addedOf = (json: Json, endIds: readonly number[]): Json[] =>
+  (Array.isArray(json.added_tokens) ? json.added_tokens : [])
+    .filter(isObject)
+    .map((token) => (endIds.includes(token.id as number) ? { ...token, special: true } : token))
+
+const modelOf = (model: unknown): unknown =>
+  isObject(model) && Array.isArray(model.merges)
+    ? { ...model, merges: compactMerges(model.merges) }
+    : model
+
 /** The parts of tokenizer.json that are read; the beginning-of-text token is put elsewhere. */
-const partsOf = (json: Json): Json => ({
-  added_tokens: json.added_tokens ?? [],
+const partsOf = (json: Json, endIds: readonly number[]): Json => ({
+  added_tokens: addedOf(json, endIds),
   normalizer: json.normalizer ?? null,
   pre_tokenizer: json.pre_tokenizer ?? null,
   post_processor: null,
   decoder: json.decoder ?? null,
-  model: json.model,
+  model: modelOf(json.model),
 })
 
 const idOf = (json: Json, token: string): number | undefined => {
@@ -64,20 +78,22 @@ const idOf = (json: Json, token: string): number | undefined => {
 type Parts = { tokenizerConfig: Json; template: string | undefined; ends: number[] }
 
 const fromTokenizerJson = (json: Json, { tokenizerConfig, template, ends }: Parts): TextSpec => {
-  const bosToken = tokenText(tokenizerConfig.bos_token)
+  const begins = beginning(json.post_processor)
+  const bosToken = tokenText(tokenizerConfig.bos_token) ?? (begins || undefined)
   const eosToken = tokenText(tokenizerConfig.eos_token)
   const bosId = bosToken === undefined ? undefined : idOf(json, bosToken)
   const eosId = eosToken === undefined ? undefined : idOf(json, eosToken)
-  const begins = bosToken === undefined ? false : beginsWith(json.post_processor, bosToken)
-  const addBos = begins ?? tokenizerConfig.add_bos_token === true
-  const endIds = new Set([...ends, ...(eosId === undefined ? [] : [eosId])])
+  const addBos = begins === undefined ? tokenizerConfig.add_bos_token === true : begins === bosToken
+  const named = addedOf(json, []).filter(({ content }) => endsByName(String(content)))
+  const namedIds = named.map(({ id }) => id).filter((id) => typeof id === 'number')
+  const endIds = sortedIds([...ends, ...namedIds, ...(eosId === undefined ? [] : [eosId])])
   return {
-    tokenizer: partsOf(json),
+    tokenizer: partsOf(json, endIds),
     tokenizerConfig: {},
     ...(template !== undefined && { chatTemplate: template }),
     ...(bosToken !== undefined && { bosToken }),
     ...(eosToken !== undefined && { eosToken }),
-    endIds: [...endIds].sort((a, b) => a - b),
+    endIds,
     addBos: addBos && bosId !== undefined,
     ...(bosId !== undefined && { bosId }),
   }
@@ -123,6 +139,7 @@ export const textSpecFromFolder = async (
   const { add_bos_token: addBos } = tokenizerConfig
   if (typeof addBos === 'boolean') keys.set('tokenizer.ggml.add_bos_token', addBos)
   if (template !== undefined) keys.set('tokenizer.chat_template', template)
+  if (typeof config.model_type === 'string') keys.set('general.architecture', config.model_type)
   const spec = fromKeys(keys)
-  return { ...spec, endIds: [...new Set([...spec.endIds, ...ends])].sort((a, b) => a - b) }
+  return { ...spec, endIds: sortedIds([...spec.endIds, ...ends]) }
 }

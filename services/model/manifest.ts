@@ -33,6 +33,17 @@ type Reference = { name: string; manifest: string; bytes: number }
 /** Manifests do not change, and naming one takes a tenth of a second. */
 const references = new WeakMap<Manifest, Reference>()
 
+/**
+ * The manifest for whoever needs no tokenizer, or has made one of it: vocabulary and merges
+ * may take more memory than a board's share of the weights.
+ */
+export const withoutVocabulary = (manifest: Manifest): Manifest => {
+  const light = { ...manifest, text: { ...manifest.text, tokenizer: null, tokenizerConfig: null } }
+  const known = references.get(manifest)
+  if (known) references.set(light, known)
+  return light
+}
+
 /** How an assignment names a manifest. */
 export const manifestReference = (manifest: Manifest): Reference => {
   const known = references.get(manifest)

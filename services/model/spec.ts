@@ -117,8 +117,11 @@ export type Manifest = {
   spec: ModelSpec
   text: TextSpec
   records: RecordRef[]
-  /** Where it came from: a file's name and its SHA-256 if it was computed. */
-  source: { file: string; sha256?: string; bytes: number }
+  /**
+   * Where it came from: a file's name and its SHA-256 if it was computed; `identity` tells
+   * its content from any other (see `identityOf`).
+   */
+  source: { file: string; sha256?: string; identity?: string; bytes: number }
   /** Parameters, counted from the tensors' shapes. */
   parameters: number
   /** Tensor types and how many of each. */

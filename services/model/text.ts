@@ -4,29 +4,14 @@
  */
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
+import { endsByName, sortedIds } from './ends.ts'
 import type { GgufMetadata } from './gguf.ts'
+import { compactMerges, type Merge } from './merges.ts'
 import { preTokenizer } from './pretokenizers.ts'
 import type { TextSpec } from './spec.ts'
 
 /** Kinds of tokens, as `tokenizer.ggml.token_type` numbers them. */
 const Kind = { normal: 1, unknown: 2, control: 3, user: 4, unused: 5, byte: 6 } as const
-
-/** Tokens that end an answer whatever the file calls its end token. */
-const endNames = [
-  '<|eot_id|>',
-  '<|eom_id|>',
-  '<|im_end|>',
-  '<|end|>',
-  '<|endoftext|>',
-  '<|end_of_text|>',
-  '<|return|>',
-  '<|call|>',
-  '<end_of_turn>',
-  '<end_of_utterance>',
-  '<EOT>',
-  '<eos>',
-  '</s>',
-]
 
 /** One token that is found in text before the rest is cut up; as `tokenizer.json` has it. */
 export type AddedToken = {
@@ -49,7 +34,7 @@ export type TokenizerJson = {
   model: {
     type: string
     vocab: Record<string, number>
-    merges: (string | [string, string])[]
+    merges: Merge[]
     [key: string]: unknown
   }
 }
@@ -91,8 +76,8 @@ const endIdsOf = (metadata: GgufMetadata, tokens: string[], kinds: Int32Array): 
   const named = ['eos', 'eot', 'eom'].map((key) => idAt(metadata, key, tokens.length))
   const ids = new Set(named.filter((id) => id !== undefined))
   for (const [id, token] of tokens.entries())
-    if (endNames.includes(token) && kinds[id] !== Kind.normal) ids.add(id)
-  return [...ids].sort((a, b) => a - b)
+    if (endsByName(token) && kinds[id] !== Kind.normal) ids.add(id)
+  return sortedIds(ids)
 }
 
 const addedTokens = ({ tokens, kinds }: Vocabulary): AddedToken[] =>
@@ -101,6 +86,21 @@ const addedTokens = ({ tokens, kinds }: Vocabulary): AddedToken[] =>
     if (content === '' || kind === Kind.normal || kind === Kind.byte) return []
     return [{ id, content, special: kind !== Kind.user, normalized: false }]
   })
+
+/** Control tokens of Phi 3 that leave the white space after them as it is. */
+const unstripping = ['<unk>', '<s>', '<|endoftext|>']
+
+/**
+ * Phi 3's control tokens swallow the white space after them; GGUF files do not say so, and
+ * llama.cpp too knows it by the model (`llama-vocab.cpp`).
+ */
+const stripping = (metadata: GgufMetadata, tokens: AddedToken[]): AddedToken[] =>
+  metadata.get('general.architecture') !== 'phi3'
+    ? tokens
+    : tokens.map((token) => ({
+        ...token,
+        rstrip: token.special && !unstripping.includes(token.content),
+      }))
 
 /** Text and id of those tokens that text is made of; own properties whatever their names. */
 const plainTokens = ({ tokens, kinds }: Vocabulary): Record<string, number> => {
@@ -159,7 +159,7 @@ const mergesByScore = (vocab: Record<string, number>, scores: ArrayLike<unknown>
     }
   }
   found.sort((x, y) => y.score - x.score || x.a - y.a || x.b - y.b)
-  return found.map(({ left, right }): [string, string] => [left, right])
+  return compactMerges(found.map(({ left, right }) => [left, right])) as Merge[]
 }
 
 /** SentencePiece BPE: scores instead of merges, bytes for what has no token. */
@@ -174,7 +174,7 @@ const sentencePiece = (metadata: GgufMetadata, vocabulary: Vocabulary): Tokenize
   const prefix = metadata.get('tokenizer.ggml.add_space_prefix') !== false
   const spaces = { type: 'Replace', pattern: { String: ' ' }, content: '▁' }
   return {
-    added_tokens: addedTokens(vocabulary),
+    added_tokens: stripping(metadata, addedTokens(vocabulary)),
     normalizer: {
       type: 'Sequence',
       normalizers: prefix ? [{ type: 'Prepend', prepend: '▁' }, spaces] : [spaces],

@@ -6,6 +6,7 @@
 import { Tokenizer as Library } from '@huggingface/tokenizers'
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
+import { type Merge, MergeRanks } from './merges.ts'
 import type { TextSpec } from './spec.ts'
 import type { AddedToken, TokenizerJson } from './text.ts'
 
@@ -46,7 +47,7 @@ const nothing = new Uint8Array(0)
 
 export class Tokenizer {
   readonly #library: Library
-  readonly #spec: TextSpec
+  readonly #start: Pick<TextSpec, 'addBos' | 'bosId'>
   /** The control tokens, by their text; and the lengths that occur, longest first. */
   readonly #control = new Map<string, AddedToken>()
   readonly #controlLengths: number[]
@@ -65,7 +66,8 @@ export class Tokenizer {
 
   /** @throws MdiError `bad-file` or `unsupported` where the library cannot read the spec */
   constructor(spec: TextSpec) {
-    this.#spec = spec
+    // Not the spec itself: its vocabulary and merges are of no use once they are read.
+    this.#start = { addBos: spec.addBos, ...(spec.bosId !== undefined && { bosId: spec.bosId }) }
     const json = checked(spec.tokenizer)
     for (const [text, id] of Object.entries(json.model.vocab)) this.#texts[id] = text
     for (const token of json.added_tokens) {
@@ -85,9 +87,10 @@ export class Tokenizer {
     this.spacePrefix =
       hasType(json.normalizer, 'Prepend') ||
       (hasType(json.pre_tokenizer, 'Metaspace') && metaspace(json)?.prepend_scheme !== 'never')
-    this.#sliced = !this.#texts.some((text) => /[A-Za-z][Ġ▁]/.test(text))
+    this.#sliced = !this.#texts.some((text) => /[A-Za-z][\u0120\u2581]/.test(text))
     const plain = this.#withoutControl(json)
-    this.#library = build(plain, spec.tokenizerConfig)
+    this.#library = build({ ...plain, model: { ...plain.model, merges: [] } }, spec.tokenizerConfig)
+    mergeBy(this.#library, json.model.merges)
     const bare = build(unprefixed(json), {})
     const { normalizer, pre_tokenizer } = this.#library
     const first = metaspace(json)?.prepend_scheme === 'first'
@@ -131,7 +134,7 @@ export class Tokenizer {
         this.#encodePlain(plain, index === 0 ? 'start' : 'section', ids, options.atMost)
       }
     }
-    const { bosId, addBos } = this.#spec
+    const { bosId, addBos } = this.#start
     if (options.bos && addBos && bosId !== undefined && ids[0] !== bosId) ids.unshift(bosId)
     if (ids.length > (options.atMost ?? ids.length)) throw tooLong(options.atMost)
     return ids
@@ -189,8 +192,10 @@ export class Tokenizer {
   bytes(id: number): Uint8Array {
     const text = this.#texts[id]
     if (text === undefined || this.#controlIds.has(id)) return nothing
-    if (this.#userIds.has(id)) return utf8.encode(text)
-    if (this.#byteLevel) return this.#levelBytes(text)
+    const user = this.#userIds.has(id)
+    if (this.#byteLevel) return user ? utf8.encode(text) : this.#levelBytes(text)
+    // A user-defined token may be a run of spaces, which Gemma has by the dozen.
+    if (user) return utf8.encode(text.replaceAll('▁', ' '))
     const byte = /^<0x([0-9A-Fa-f]{2})>$/.exec(text)?.[1]
     if (byte) return Uint8Array.of(Number.parseInt(byte, 16))
     return utf8.encode(text.replaceAll('▁', ' '))
@@ -292,6 +297,30 @@ const checked = (value: unknown): TokenizerJson => {
     added_tokens: json.added_tokens,
     model: { ...json.model, type: 'BPE', vocab, merges },
   }
+}
+
+/** A token of a word that is being merged, as the library has it. */
+type Node = { token: string; bias: number; next: Node; score?: number }
+/** What of the library's BPE is made anew here. */
+type Mergeable = {
+  config: unknown
+  tokens_to_ids: Map<string, number>
+  add_node(queue: { push(node: Node): void }, node: Node): void
+}
+
+/** Gives the library our table of merges for its own, and lets go of what it was made from. */
+const mergeBy = (library: Library, merges: readonly Merge[]): void => {
+  const model = library.model as unknown as Mergeable
+  if (!(model?.tokens_to_ids instanceof Map) || typeof model.add_node !== 'function')
+    throw new Error('@huggingface/tokenizers merges in another way than it did')
+  const ranks = new MergeRanks(model.tokens_to_ids, merges)
+  model.add_node = (queue, node) => {
+    const rank = ranks.rank(node.token, node.next.token)
+    if (rank === undefined) return
+    node.score = rank + node.bias
+    queue.push(node)
+  }
+  Object.assign(model.config as object, { vocab: {} })
 }
 
 const build = (json: TokenizerJson, config: unknown): Library => {

@@ -23,6 +23,7 @@ export interface RecordStore {
   }>
   hasRecords(sha256: readonly string[]): Promise<Set<string>>
   putModel(manifest: Manifest): Promise<void>
+  getModel(name: string): Promise<Manifest | undefined>
   getConfig(key: string): Promise<string | undefined>
   setConfig(key: string, value: string): Promise<void>
 }
@@ -65,6 +66,13 @@ export type WriteReport = {
   /** Relative rms error of the weights that were rounded; absent when none was. */
   loss?: number
 }
+
+/** The error for a name that another model has: nothing is replaced unasked. */
+export const anotherModel = (name: string): MdiError =>
+  new MdiError(
+    'bad-value',
+    `${name} is another model here; remove it (mdi remove ${name}), or give this one a name of its own with --name.`,
+  )
 
 type Journal = { records: RecordRef[]; loss: Loss }
 
@@ -130,6 +138,9 @@ class Writer {
   }
 
   async run(): Promise<WriteReport> {
+    const { name, identity } = this.#work
+    const there = await this.#store.getModel(name)
+    if (there && there.source.identity !== identity) throw anotherModel(name)
     const records = modelRecords(this.#work.spec)
     // Everything is looked up before anything is written, so that a bad file costs no time.
     const plans = records.map((record) => this.#plan(record))
@@ -249,7 +260,8 @@ class Writer {
   }
 
   #manifest(tensors: Planned[]): Manifest {
-    const { name, spec, text, source } = this.#work
+    const { name, spec, text, identity } = this.#work
+    const source = { ...this.#work.source, identity }
     const types: Record<string, number> = {}
     for (const { type } of tensors) types[type.name] = (types[type.name] ?? 0) + 1
     const parameters = tensors.reduce((sum, t) => sum + t.rows * t.columns, 0)
@@ -259,7 +271,8 @@ class Writer {
 
 /**
  * Writes a model's records and then its manifest; resumes what was interrupted.
- * Errors: those of the store (`disk-full`, `store`), `bad-file` where weights are no numbers.
+ * Errors: those of the store (`disk-full`, `store`), `bad-file` where weights are no numbers,
+ * `bad-value` where another model has the name.
  */
 export const writeModel = (
   work: Work,

@@ -4,13 +4,16 @@
  * divided by the node's measured speed.
  */
 import { MdiError } from '../errors.ts'
+import { limits } from '../limits.ts'
 import type { ModelCost } from './cost.ts'
 
 /** What the planner knows of a node. */
 export type PlanNode = {
   id: string
-  /** Memory that it can give. */
+  /** Memory that it can give: its machine's, or less where a person has bounded it. */
   memoryBytes: number
+  /** Memory of its machine, which nodes with the same host share; absent: `memoryBytes`. */
+  hostBytes?: number
   /** Weight bytes that it computes in a second. */
   speed: number
   /** Nodes with the same host share its memory. */
@@ -25,7 +28,15 @@ export type PlanOptions = {
   positions: number
   /** Layers of each node by hand, in the nodes' order; the first node is the starter. */
   layers?: readonly number[]
+  /**
+   * A person named the nodes: more than a ring may have are refused, not left out, and none is
+   * left out for being slow.
+   */
+  named?: boolean
 }
+
+/** A split, and the time that its slowest stage takes for a token, in seconds. */
+type Split = { time: number; stages: PlanStage[] }
 
 const mb = (bytes: number): string => `${Math.ceil(bytes / 1e6).toLocaleString('en')} MB`
 
@@ -57,7 +68,8 @@ const stageMemory = (
 
 /**
  * Plans the ring over the nodes given: all of them, but for those beyond the number of
- * layers (the slowest) and those that have no room for a single one.
+ * layers or of what a ring may have (the slowest), those that have no room for a single one,
+ * and, unless a person named them, slow ones without which the ring is quicker.
  * Errors: `out-of-memory` with the figures, `bad-value`.
  */
 export const partition = (
@@ -67,13 +79,20 @@ export const partition = (
   options: PlanOptions,
 ): PlanStage[] => {
   if (nodes.length === 0) throw new MdiError('not-ready', 'No node is there to hold the model.')
+  if ((options.named || options.layers) && nodes.length > limits.stages)
+    throw new MdiError(
+      'bad-value',
+      `A ring has ${limits.stages} nodes at most; ${nodes.length} are given.`,
+    )
   if (options.layers) return byHand(model, cost, nodes, options.layers, options.positions)
-  const usable = [...nodes].sort((a, b) => b.speed - a.speed).slice(0, cost.layers.length)
+  const most = Math.min(cost.layers.length, limits.stages)
+  const usable = [...nodes].sort((a, b) => b.speed - a.speed).slice(0, most)
   const given = nodes.filter((n) => usable.includes(n))
   let order = given
   while (order.length > 0) {
-    const stages = bestRing(cost, order, options.positions)
-    if (stages) return stages
+    const best = bestRing(cost, order, options.positions)
+    if (best)
+      return (options.named ? best : withoutSlow(cost, order, options.positions, best)).stages
     const roomy = withRoom(cost, order, options.positions)
     if (roomy.length === order.length) break
     order = roomy
@@ -86,15 +105,35 @@ const bestRing = (
   cost: ModelCost,
   order: readonly PlanNode[],
   positions: number,
-): PlanStage[] | undefined => {
-  let best: { time: number; stages: PlanStage[] } | undefined
+): Split | undefined => {
+  let best: Split | undefined
   for (const starter of order) {
     const ring = [starter, ...order.filter((n) => n !== starter)]
     const split = bestSplit(cost, ring, memoryShares(ring), positions)
     // A later starter must be worth it, so that equal nodes keep their order.
     if (split && (!best || split.time < best.time * 0.999)) best = split
   }
-  return best?.stages
+  return best
+}
+
+/**
+ * The quickest ring with the slowest nodes left out, or the one given. All of one speed go
+ * together: as long as one of them is there, the ring is no quicker than its least share.
+ */
+const withoutSlow = (
+  cost: ModelCost,
+  order: readonly PlanNode[],
+  positions: number,
+  all: Split,
+): Split => {
+  let best = all
+  const speeds = [...new Set(order.map((n) => n.speed))].sort((a, b) => a - b)
+  for (const least of speeds.slice(1)) {
+    const quick = order.filter((n) => n.speed >= least)
+    const split = bestRing(cost, quick, positions)
+    if (split && split.time < best.time * 0.999) best = split
+  }
+  return best
 }
 
 /** The nodes that have room for the smallest layer at least. */
@@ -104,12 +143,25 @@ const withRoom = (cost: ModelCost, order: readonly PlanNode[], positions: number
   return order.filter((_, i) => (shares[i] as number) >= least)
 }
 
-/** Memory that each node may take: what a host has is divided among its nodes. */
-const memoryShares = (ring: readonly PlanNode[]): number[] =>
-  ring.map((n) => {
-    const mates = ring.filter((o) => o.host === n.host)
-    return Math.max(...mates.map((m) => m.memoryBytes)) / mates.length
-  })
+/**
+ * Memory that each node may take: what a host has is divided among its nodes; what one of them
+ * may not take falls to the others.
+ */
+const memoryShares = (ring: readonly PlanNode[]): number[] => {
+  const shares = new Map<PlanNode, number>()
+  for (const host of new Set(ring.map((n) => n.host))) {
+    const mates = ring.filter((n) => n.host === host)
+    let left = Math.max(...mates.map((m) => m.hostBytes ?? m.memoryBytes))
+    mates
+      .sort((a, b) => a.memoryBytes - b.memoryBytes)
+      .forEach((m, i) => {
+        const share = Math.min(m.memoryBytes, left / (mates.length - i))
+        shares.set(m, share)
+        left -= share
+      })
+  }
+  return ring.map((n) => shares.get(n) as number)
+}
 
 /**
  * Dynamic programming over (stages, layers): the least time of the slowest stage, and of
@@ -120,7 +172,7 @@ const bestSplit = (
   ring: readonly PlanNode[],
   memory: readonly number[],
   positions: number,
-): { time: number; stages: PlanStage[] } | undefined => {
+): Split | undefined => {
   const layers = cost.layers.length
   const count = ring.length
   type Cell = { time: number; squares: number; from: number } | undefined

@@ -114,13 +114,16 @@ export class RingNode {
     this.#feedStarter({ kind: 'tick' })
   }
 
-  /** Leaves the ring: requests that run here end with this reason. */
+  /**
+   * Leaves the ring as planned. Requests that run here end with this reason; a stage has the
+   * starter told, which may hear of the plan's change only later.
+   */
   stop(reason: string): void {
     const running = this.#running
     if (!running) return
     this.#stopTick?.()
-    if (running.kind === 'starter')
-      this.#feedStarter({ kind: 'fault', fault: { node: this.#options.id, reason } })
+    if (running.kind === 'starter') this.#feedStarter({ kind: 'leave', reason })
+    else this.#sendFault({ node: this.#options.id, reason, planned: true })
     this.#running = undefined
     const { next, previous } = running.part.assignment
     if (next) this.#options.links.drop(next.id, 'ring')
@@ -334,7 +337,7 @@ export class RingNode {
   #sendFault(fault: Fault): void {
     const epoch = this.#running?.part.epoch
     if (epoch === undefined) return
-    const body = writeJson({ node: fault.node, reason: fault.reason.slice(0, 500) })
+    const body = writeJson({ ...fault, reason: fault.reason.slice(0, 500) })
     this.#send({ kind: 'fault', epoch, number: 0, body })
   }
 

@@ -30,6 +30,8 @@ export type StarterEvent =
   /** Rows wanted that have gone round the ring. */
   | { kind: 'visit'; frame: VisitFrame }
   | { kind: 'fault'; fault: Fault }
+  /** The ring is left as planned: requests end, and nothing was lost. */
+  | { kind: 'leave'; reason: string }
   | { kind: 'computed'; job: number; output: JobOutput }
   | { kind: 'failed'; job: number; error: MdiError }
   | { kind: 'previous'; up: boolean; reason?: string }
@@ -104,7 +106,9 @@ export class Starter {
       case 'visit':
         return this.#visit(event.frame, now)
       case 'fault':
-        return this.#broken(event.fault.node, event.fault.reason, now)
+        return this.#fault(event.fault, now)
+      case 'leave':
+        return this.#changed(event.reason, now)
       case 'computed':
         return this.#computed(event.job, event.output, now)
       case 'failed':
@@ -172,20 +176,32 @@ export class Starter {
     return this.#proceed(now)
   }
 
-  /** Ends every request with one sentence, and starts to find out when the ring is whole. */
+  #fault({ node, reason, planned }: Fault, now: number): StarterEffect[] {
+    return planned ? this.#changed(reason, now) : this.#broken(node, reason, now)
+  }
+
+  #changed(reason: string, now: number): StarterEffect[] {
+    const sentence = `The ring is being changed (${reason}); the request was ended: ask again.`
+    return this.#end('not-ready', sentence, `The ring is being changed: ${reason}`, now)
+  }
+
   #broken(node: string, reason: string, now: number): StarterEffect[] {
+    const sentence = `Node ${node} was lost (${reason}); the request was ended.`
+    return this.#end('node-lost', sentence, `Node ${node} was lost: ${reason}`, now)
+  }
+
+  /** Ends every request with one sentence, and starts to find out when the ring is whole. */
+  #end(code: MdiError['code'], sentence: string, ring: string, now: number): StarterEffect[] {
     const was = this.#whole
     this.#whole = false
     this.#resetting = undefined
     this.#visits.clear()
     if (this.#computing) this.#computing.stale = true
     this.#returned = []
-    const sentence = `Node ${node} was lost (${reason}); the request was ended.`
     const effects: StarterEffect[] = this.#scheduler
       .clear()
-      .map((id) => errorEnd(id, 'node-lost', sentence))
-    if (was)
-      effects.push({ kind: 'ring', whole: false, reason: `Node ${node} was lost: ${reason}` })
+      .map((id) => errorEnd(id, code, sentence))
+    if (was) effects.push({ kind: 'ring', whole: false, reason: ring })
     return [...effects, ...this.#proceed(now)]
   }
 

@@ -31,6 +31,8 @@ export type ModelReference = z.infer<typeof modelReferenceSchema>
 export const profileSchema = z.object({
   /** Memory that it can give to weights and KV caches: available, cgroup limit, config. */
   memoryBytes: countSchema,
+  /** Memory that its machine has for all nodes there; absent: as much as it can give. */
+  hostBytes: countSchema.optional(),
   cpu: z.string().max(200),
   cores: z.int().min(1).max(4_096),
   /** Measured speed of each runtime form, in bytes of weights a second. */
@@ -55,8 +57,9 @@ export const actualSchema = z.object({
       unit: z.enum(['bytes', 'layers', 'rows', 'steps']),
     })
     .optional(),
-  /** For `failed`: a sentence. */
+  /** For `failed`: a sentence, and whether trying again is not likely to help. */
   error: sentenceSchema.optional(),
+  lasting: z.boolean().optional(),
 })
 export type Actual = z.infer<typeof actualSchema>
 
@@ -71,7 +74,11 @@ export const linkStateSchema = z.object({
 
 export type LinkState = z.infer<typeof linkStateSchema>
 
-const offline = z.object({ state: z.literal('offline') })
+/** Made anew at each start of a process: two of the same id are told by it. */
+const instance = z.string().min(1).max(64)
+
+/** `instance`: who is gone, where that is known; another may be there under the same id. */
+const offline = z.object({ state: z.literal('offline'), instance: instance.optional() })
 
 /** `mdi/state/<node>`, online: what the node is and how it stands. */
 export const onlineSchema = z.object({
@@ -84,8 +91,7 @@ export const onlineSchema = z.object({
   version: z.string().min(1).max(64),
   /** Version of the frame format. */
   protocol: z.int().min(1).max(0xffff),
-  /** Made anew at each start: two nodes with the same id are told by it. */
-  instance: z.string().min(1).max(64),
+  instance,
   addresses: addressesSchema,
   port: portSchema,
   profile: profileSchema,
@@ -121,7 +127,7 @@ export const assignmentSchema = z
     /** Id of the node from which they come; null in a ring of one. */
     previous: nameSchema.nullable(),
     /** Where the manifest and missing layers can be fetched, best first. */
-    sources: z.array(peerSchema).max(64),
+    sources: z.array(peerSchema).max(limits.sources),
     arithmetic: z.enum(['exact', 'fast']),
     wire: z.enum(['fp32', 'fp16']),
     /** Positions that a sequence may reach. */
@@ -189,8 +195,14 @@ export type Board = z.infer<typeof boardSchema>
  */
 export const bridgeStateSchema = z.object({
   state: z.enum(['online', 'offline']),
-  instance: z.string().min(1).max(64).optional(),
+  instance: instance.optional(),
+  /** It has just come, and asks whether another is at work. */
+  asks: z.boolean().optional(),
+  /** Which coordinator, and where it is, for a sentence. */
+  id: nameSchema.optional(),
+  place: z.string().max(300).optional(),
 })
+export type BridgeState = z.infer<typeof bridgeStateSchema>
 
 /** `mdi/bridge/gateway/<instance>`: tells a gateway which of its connections lead to one broker. */
 export const gatewaySchema = z.object({ from: z.enum(['house', 'ring']), number: countSchema })

@@ -41,5 +41,7 @@ export const faultSchema = z.object({
   /** Id of the node that was lost. */
   node: nameSchema,
   reason: sentenceSchema,
+  /** It was not lost: it leaves as planned. */
+  planned: z.boolean().optional(),
 })
 export type Fault = z.infer<typeof faultSchema>

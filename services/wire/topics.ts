@@ -33,6 +33,8 @@ type TopicRow = {
   readers: readonly (Writer | 'anyone')[]
   qos: 0 | 1
   retain: boolean
+  /** Pieces of what is told as a whole in the end: they may be lost. */
+  passing?: true
   about: string
 }
 
@@ -146,6 +148,7 @@ export const topics = {
     readers: ['client'],
     qos: 1,
     retain: false,
+    passing: true,
     about: 'pieces of a request’s text as they come',
   },
 } as const satisfies Record<string, TopicRow>
@@ -221,10 +224,10 @@ export const matchTopic = (
 }
 
 /** How a message of a row is published. */
-export const optionsOf = (name: TopicName): { qos: 0 | 1; retain: boolean } => ({
-  qos: topics[name].qos,
-  retain: topics[name].retain,
-})
+export const optionsOf = (name: TopicName): { qos: 0 | 1; retain: boolean; passing?: boolean } => {
+  const { qos, retain, passing }: TopicRow = topics[name]
+  return { qos, retain, ...(passing && { passing }) }
+}
 
 const bounded = (payload: Uint8Array, what: string): Uint8Array => {
   if (payload.length <= limits.controlBytes) return payload

@@ -220,7 +220,8 @@ export type Response<T> = { transaction?: string | number | undefined } & (
 )
 
 /**
- * A piece of a request's text as it comes; `index` counts from 0 without gaps. A coordinator
+ * A piece of a request’s text as it comes; `index` counts from 0, and a gap tells of pieces
+ * that were dropped while the broker was away: the answer has the whole text. A coordinator
  * that restarts tells the text from its beginning, cut otherwise.
  */
 export const streamSchema = z.object({

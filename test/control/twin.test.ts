@@ -1,64 +1,42 @@
 /** Two nodes with one id: the newcomer gives up, and the plan stays with the one that was there. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Agent, type AgentEffect, type Identity } from '../../services/control/agent.ts'
-import { Coordinator, type CoordinatorEffect } from '../../services/control/coordinator.ts'
-import type { Desired, Online } from '../../services/wire/control.ts'
+import { Agent, type AgentEffect } from '../../services/control/agent.ts'
+import type { Coordinator, CoordinatorEffect } from '../../services/control/coordinator.ts'
+import type { NodeState } from '../../services/wire/control.ts'
+import { coordinatorOf, desired, identity, kinds, online } from './parts.ts'
 
-const identity = (instance: string, address = 'here'): Identity => ({
-  id: 'pi1',
-  name: 'pi1',
-  cluster: 'home',
-  version: '1',
-  protocol: 1,
-  instance,
-  addresses: [address],
-  port: 4711,
-  profile: { memoryBytes: 1e9, cpu: 'x', cores: 4, speed: {}, host: address },
-  held: [],
-})
-const desired = (epoch: number, source = 'coordinator'): Desired => ({
-  epoch,
-  cluster: 'home',
-  assignment: {
-    model: { name: 'tiny', manifest: 'a'.repeat(64), bytes: 10 },
-    first: 0,
-    end: 2,
-    stage: 0,
-    stages: 1,
-    starter: true,
-    next: null,
-    previous: null,
-    sources: [{ id: source, addresses: [source], port: 1 }],
-    arithmetic: 'fast',
-    wire: 'fp16',
-    context: 64,
-  },
-})
-const kinds = (effects: { kind: string }[]) => effects.map((e) => e.kind)
-
-/** Lets two agents hear each other until both are silent. @returns who gave up */
-const meet = (agents: [Agent, Agent], now: number): string[] => {
+/** Lets two agents hear each other for some seconds. @returns who gave up */
+const meet = (agents: [Agent, Agent], from: number): string[] => {
   const gone: string[] = []
-  let said: [number, AgentEffect][] = agents.map((_, i) => [
-    i,
-    { kind: 'publish', state: (agents[i] as Agent).state },
-  ])
-  for (let round = 0; said.length > 0; round++) {
-    assert.ok(round < 100, 'they never stop talking')
-    const heard = said
-    said = []
-    for (const [from, effect] of heard) {
-      if (effect.kind === 'give-up' && !gone.includes((agents[from] as Agent).state.instance))
-        gone.push((agents[from] as Agent).state.instance)
-      if (effect.kind !== 'publish') continue
-      const to = 1 - from
-      if (gone.includes((agents[to] as Agent).state.instance)) continue
-      const { instance } = effect.state
-      const event = { kind: 'twin', instance, address: 'there', retained: false } as const
-      for (const e of (agents[to] as Agent).handle(event, now)) said.push([to, e])
+  const carry = (said: [number, AgentEffect][], now: number) => {
+    for (let round = 0; said.length > 0; round++) {
+      assert.ok(round < 100, 'they never stop talking')
+      const heard = said
+      said = []
+      for (const [from, effect] of heard) {
+        const instance = agents[from]?.state.instance ?? ''
+        if (gone.includes(instance)) continue
+        if (effect.kind === 'give-up') gone.push(instance)
+        if (effect.kind !== 'publish') continue
+        const to = 1 - from
+        if (gone.includes((agents[to] as Agent).state.instance)) continue
+        const event = { kind: 'twin', instance, address: 'there', retained: false } as const
+        for (const e of (agents[to] as Agent).handle(event, now)) said.push([to, e])
+      }
     }
   }
+  const all = (work: (agent: Agent) => AgentEffect[]) =>
+    agents.flatMap((a, i) => work(a).map((e): [number, AgentEffect] => [i, e]))
+  carry(
+    all((a) => [{ kind: 'publish', state: a.state }]),
+    from,
+  )
+  for (let now = from + 500; now < from + 10_000; now += 1_000)
+    carry(
+      all((a) => (gone.includes(a.state.instance) ? [] : a.handle({ kind: 'tick' }, now))),
+      now + 10,
+    )
   return gone
 }
 
@@ -117,35 +95,7 @@ test('the same plan with other sources is taken: the coordinator has moved', () 
   assert.deepEqual(kinds(agent.handle({ kind: 'desired', desired: desired(2) }, 70)), ['log'])
 })
 
-const online = (instance: string, address: string, epoch = 0): Online => ({
-  ...identity(instance, address),
-  state: 'online',
-  epoch,
-  assignment: { phase: 'idle' },
-  links: [],
-})
-
-const coordinatorOf = (epoch: number): Coordinator => {
-  const coordinator = new Coordinator({
-    version: '1',
-    protocol: 1,
-    cluster: 'home',
-    peer: { id: 'c', addresses: ['c'], port: 1 },
-  })
-  coordinator.handle({
-    kind: 'start',
-    kept: {
-      epoch,
-      model: { name: 'tiny', manifest: 'a'.repeat(64), bytes: 10 },
-      stages: [{ peer: { id: 'pi1', addresses: ['here'], port: 4711 }, first: 0, end: 2 }],
-      arithmetic: 'fast',
-      wire: 'fp16',
-      context: 64,
-    },
-  })
-  return coordinator
-}
-const hear = (c: Coordinator, state: Online | { state: 'offline' }): CoordinatorEffect[] =>
+const hear = (c: Coordinator, state: NodeState): CoordinatorEffect[] =>
   c.handle({ kind: 'node', id: 'pi1', state })
 
 test('a second node under an id moves no plan; one that comes after a loss does', () => {
@@ -162,6 +112,7 @@ test('a second node under an id moves no plan; one that comes after a loss does'
 test('what happened while the broker was away is not held against a node', () => {
   const c = coordinatorOf(5)
   hear(c, online('a', 'here', 5))
+  c.handle({ kind: 'away' })
   c.handle({ kind: 'bus' })
   hear(c, online('b', 'there', 5))
   assert.equal(c.plan.epoch, 6)
@@ -173,4 +124,28 @@ test('a node that missed an unload is told when it comes back', () => {
   const [effect] = hear(c, online('a', 'here', 5))
   assert.ok(effect?.kind === 'desire' && effect.desired.assignment === null)
   assert.deepEqual(hear(c, online('a', 'here', 6)), [])
+})
+
+test('of two newcomers the survivor is seen, though the other was known first', () => {
+  const c = coordinatorOf(5)
+  hear(c, online('a', 'here', 5))
+  hear(c, online('b', 'there', 5))
+  // What is left of b's former life changes nothing.
+  assert.deepEqual(hear(c, { state: 'offline', instance: 'b' }), [])
+  assert.equal(c.nodes[0]?.state, 'online')
+  hear(c, { state: 'offline', instance: 'a' })
+  hear(c, online('b', 'there', 5))
+  assert.ok(c.nodes[0]?.state === 'online' && c.nodes[0].instance === 'b')
+})
+
+test('where the broker remembered the other, the newcomer gives up however young both are', () => {
+  for (const [first, second] of [
+    ['a', 'b'],
+    ['b', 'a'],
+  ] as const) {
+    const [old, young] = [agentOf(first, 0), agentOf(second, 100)]
+    young.handle({ kind: 'bus' }, 101)
+    young.handle({ kind: 'twin', instance: first, address: 'there', retained: true }, 102)
+    assert.deepEqual(meet([old, young], 103), [second])
+  }
 })

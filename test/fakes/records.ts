@@ -42,6 +42,10 @@ export class MemoryRecords implements RecordStore {
     this.models.set(manifest.name, structuredClone(manifest))
   }
 
+  async getModel(name: string) {
+    return this.models.get(name)
+  }
+
   async getConfig(key: string) {
     return this.config.get(key)
   }

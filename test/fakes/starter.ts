@@ -29,9 +29,7 @@ export const fakeModel = (name = 'toy', prompt?: () => Promise<void>): Generatio
   }) as unknown as GenerationModel
 
 /** Lets what was promised go on until nothing is left to do. */
-export const settled = async (): Promise<void> => {
-  for (let i = 0; i < 20; i++) await Promise.resolve()
-}
+export const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 type Running = { open: Open; told: number }
 

@@ -1,69 +1,103 @@
-/** Requests by MQTT: where their answers go. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Bridge } from '../../services/gateway/bridge.ts'
+import { ANSWER_BYTES, Bridge } from '../../services/gateway/bridge.ts'
+import type { CoreListener, CoreRequest } from '../../services/gateway/core.ts'
 import { FakeBus } from '../fakes/bus.ts'
 import { FakeClock } from '../fakes/clock.ts'
+import { answerOf } from '../fakes/core.ts'
 
-const setUp = (reserved: string[] = []) => {
+const setUp = () => {
   const bus = new FakeBus()
+  const running = new Map<string, { request: CoreRequest; listener: CoreListener }>()
+  let numbers = 0
   let done = 0
-  new Bridge(
+  const bridge = new Bridge(
     bus,
     new FakeClock(),
-    { uint32: () => 7 },
+    { uint32: () => ++numbers },
     {
-      generate: () => {},
-      running: () => false,
+      generate: (request, listener) => running.set(request.text.id, { request, listener }),
+      running: (id) => running.has(id),
       do: {
-        models: () => {
+        cancel: ({ id }) => {
           done += 1
-          return { models: [] }
+          return { id }
         },
+        unload: () => ({ model: 'x'.repeat(ANSWER_BYTES / 4) }),
       },
-      reserved,
     },
-  ).start()
-  const ask = async (responseTopic: string) => {
-    const since = bus.published.all.length
-    bus.come('mdi/bridge/request/models', '{"transaction":1}', { responseTopic })
-    await bus.published.next(({ topic }) => topic === 'mdi/bridge/response/models', since)
-    await new Promise((resolve) => setImmediate(resolve))
-    return bus.published.all.slice(since).map(({ topic, payload }) => {
-      const { status, error } = JSON.parse(payload) as { status: string; error?: string }
-      return { topic, status, error }
-    })
-  }
-  return { bus, ask, done: () => done }
-}
-
-test('an answer goes to the response topic, too', async () => {
-  const { ask } = setUp()
-  for (const topic of ['rt/me', '/x', 'mdi-clients/7', 'a'.repeat(256)])
-    assert.deepEqual(
-      (await ask(topic)).map((m) => [m.topic, m.status]),
-      [
-        ['mdi/bridge/response/models', 'ok'],
-        [topic, 'ok'],
-      ],
+  )
+  bridge.start()
+  const ask = (verb: string, message: object, responseTopic?: string) =>
+    bus.come(
+      `mdi/bridge/request/${verb}`,
+      JSON.stringify(message),
+      responseTopic === undefined ? {} : { responseTopic },
     )
+  const end = (id: string, text: string) => {
+    const { request, listener } = running.get(id) ?? {}
+    running.delete(id)
+    if (request) listener?.end(answerOf(request, text))
+  }
+  const told = (topic: string) =>
+    bus.published.all
+      .filter((p) => p.topic === topic)
+      .map((p) => JSON.parse(p.payload) as { data: { text: string }; transaction: unknown })
+  return { ask, end, told, running, times: () => done }
+}
+const prompt = { prompt: 'x', transaction: 'same', stream: false }
+
+test('one transaction of two clients: each is answered, where it listens, with its own', () => {
+  const { ask, end, told, running } = setUp()
+  ask('generate', prompt, 'to/a')
+  ask('generate', prompt, 'to/b')
+  const [a, b] = [...running.keys()] as [string, string]
+  assert.equal(a, 'same')
+  assert.match(b, /^r-/)
+  assert.deepEqual(
+    [...running.values()].map((r) => r.request.client),
+    ['mqtt to/a', 'mqtt to/b'],
+  )
+  end(a, 'of a')
+  // Asked again while it runs: neither done twice, nor answered with the other's.
+  ask('generate', { ...prompt, again: true }, 'to/b')
+  assert.deepEqual([...running.keys()], [b])
+  assert.equal(told('to/b').length, 0)
+  end(b, 'of b')
+  ask('generate', { ...prompt, again: true }, 'to/a')
+  ask('generate', { ...prompt, again: true }, 'to/b')
+  assert.deepEqual(
+    [told('to/a'), told('to/b')].map((all) => all.map((m) => m.data.text)),
+    [
+      ['of a', 'of a'],
+      ['of b', 'of b'],
+    ],
+  )
 })
 
-test('a response topic that no message may have, or that is not the client’s, is refused', async () => {
-  const { ask, done } = setUp(['attic/mdi', 'homeassistant'])
-  for (const topic of [
-    ...['rt/#', 'rt/+/x', '', 'a\0b', '$SYS/x', '$share/g/x', 'a'.repeat(257)],
-    'x/'.repeat(32),
-    ...['mdi', 'mdi/desired/n1', 'mdi/bridge/request/load', 'attic/mdi/bridge/state'],
-    'homeassistant/device/x/config',
-  ]) {
-    const answers = await ask(topic)
-    assert.deepEqual(
-      answers.map((m) => [m.topic, m.status]),
-      [['mdi/bridge/response/models', 'error']],
-      topic,
-    )
-    assert.match(String(answers[0]?.error), /^The response topic cannot be used: .*\.$/)
-  }
-  assert.equal(done(), 0)
+test('two requests of one client that share a transaction are both awaited', () => {
+  const { ask, end, told, running } = setUp()
+  ask('generate', prompt)
+  ask('generate', prompt)
+  const [a, b] = [...running.keys()] as [string, string]
+  end(a, 'first')
+  ask('generate', { ...prompt, again: true })
+  assert.equal(told('mdi/bridge/response/generate').length, 1)
+  end(b, 'second')
+  assert.equal(told('mdi/bridge/response/generate').length, 2)
+})
+
+test('answers are kept for whoever asks again, so many bytes of them', async () => {
+  const { ask, told, times } = setUp()
+  ask('cancel', { id: 'r', transaction: 0 })
+  await null
+  ask('cancel', { id: 'r', transaction: 0, again: true })
+  await null
+  assert.deepEqual([times(), told('mdi/bridge/response/cancel').length], [1, 2])
+  for (let i = 1; i <= 4; i++) ask('unload', { transaction: i })
+  await null
+  await null
+  ask('cancel', { id: 'r', transaction: 0, again: true })
+  await null
+  assert.equal(times(), 2, 'that answer had made room')
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { MdiError } from '../../services/errors.ts'
+import { MdiError } from '../../services/errors.ts'
 import { Conversations } from '../../services/gateway/conversations.ts'
 import { type CoreListener, RequestCore } from '../../services/gateway/core.ts'
 import type { AnswerListener } from '../../services/gateway/generation.ts'
@@ -10,6 +10,13 @@ import { limits } from '../../services/limits.ts'
 import { defaultSampling } from '../../services/model/sampler.ts'
 import { FakeClock } from '../fakes/clock.ts'
 import { answerOf } from '../fakes/core.ts'
+
+const requestOf = (client: string, id: string) => ({
+  client,
+  text: { id, input: { prompt: '' }, sampling: defaultSampling, stop: [] },
+})
+/** The ordinal in an id. */
+const number = (id: string): number => Number(id.slice(1))
 
 const setUp = (places = 2) => {
   const clock = new FakeClock()
@@ -26,10 +33,6 @@ const setUp = (places = 2) => {
     stop: (id) => stopped.push(id),
   })
   const log: string[] = []
-  const request = (client: string, id: string) => ({
-    client,
-    text: { id, input: { prompt: '' }, sampling: defaultSampling, stop: [] },
-  })
   const submit = (client: string, id: string) => {
     const listener: CoreListener = {
       text: () => {},
@@ -38,11 +41,11 @@ const setUp = (places = 2) => {
       end: ({ reason }) => log.push(`${id} ${reason}`),
       error: (error: MdiError) => log.push(`${id} ${error.code}: ${error.message}`),
     }
-    core.submit(request(client, id), listener)
+    core.submit(requestOf(client, id), listener)
   }
   const finish = (id: string, ms = 0) => {
     clock.advance(ms)
-    running.get(id)?.end(answerOf(request('', id), ''))
+    running.get(id)?.end(answerOf(requestOf('', id), ''))
     running.delete(id)
   }
   return { clock, core, submit, finish, running, stopped, order, log }
@@ -102,28 +105,124 @@ test('cancelling takes a waiting request out, and stops a running one', () => {
   assert.ok(running.has('c1'))
 })
 
-test('nobody is lost and nobody is starved, whatever the order', () => {
+type Step =
+  | { kind: 'ask'; client: number }
+  | { kind: 'end' | 'fail' | 'cancel'; which: number }
+  | { kind: 'places'; count: number }
+
+/** Places change meanwhile; a bound counts with the most there were. */
+const MOST_PLACES = 4
+
+const anyStep: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('ask'), client: fc.nat(4) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('end', 'fail', 'cancel'),
+      which: fc.nat(1_000),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('places'), count: fc.nat(MOST_PLACES) }),
+  },
+) as fc.Arbitrary<Step>
+
+/** A core whose ring is played by hand, and what must always hold of it. */
+class Played {
+  readonly clock = new FakeClock()
+  places = 2
+  readonly running = new Map<string, { client: string; listener: AnswerListener }>()
+  readonly waiting = new Map<string, string>()
+  readonly ends = new Map<string, number>()
+  /** For each that waits: how many of each other client have started meanwhile. */
+  readonly #passed = new Map<string, Map<string, number>>()
+  readonly #own = new Map<string, number>()
+  #asked = 0
+  readonly core = new RequestCore({
+    clock: this.clock,
+    places: () => this.places,
+    run: ({ client, text: { id } }, listener) => {
+      this.#starts(id, client)
+      this.running.set(id, { client, listener })
+    },
+    stop: (id) => this.end(id, (l) => l.end(answerOf(requestOf('', id), ''))),
+  })
+
+  /** Nobody starts before one who waits, has fewer running, and whose turn it is. */
+  #starts(id: string, client: string): void {
+    assert.ok(this.running.size < this.places, 'there is a place')
+    const count = (of: string) => [...this.running.values()].filter((r) => r.client === of).length
+    this.waiting.delete(id)
+    this.#passed.delete(id)
+    for (const [other, theirs] of this.waiting) {
+      if (theirs === client) assert.ok(number(id) < number(other), 'a client keeps its order')
+      else assert.ok(count(client) <= count(theirs), `${id} passes ${other}`)
+      // Who has more running waits by that; between equals it goes by turns.
+      if (count(client) < count(theirs)) continue
+      const passed = this.#passed.get(other) as Map<string, number>
+      passed.set(client, (passed.get(client) ?? 0) + 1)
+      // It waits for its own client's requests before it, each of which lets one of each pass.
+      const before = this.#own.get(other) as number
+      assert.ok((passed.get(client) as number) <= before + MOST_PLACES + 1, `${other} is starved`)
+    }
+  }
+
+  ask(client: number): void {
+    const name = `c${client}`
+    const id = `r${this.#asked++}`
+    this.ends.set(id, 0)
+    this.#own.set(id, [...this.waiting.values()].filter((c) => c === name).length + 1)
+    this.#passed.set(id, new Map())
+    this.waiting.set(id, name)
+    const ended = () => {
+      this.ends.set(id, (this.ends.get(id) ?? 0) + 1)
+      this.waiting.delete(id)
+      this.running.delete(id)
+    }
+    this.core.submit(requestOf(name, id), { text: () => {}, end: ended, error: ended })
+  }
+
+  end(id: string | undefined, how: (listener: AnswerListener) => void): void {
+    const running = id === undefined ? undefined : this.running.get(id)
+    if (id === undefined || !running) return
+    this.running.delete(id)
+    how(running.listener)
+  }
+
+  do(step: Step): void {
+    if (step.kind === 'ask') this.ask(step.client)
+    else if (step.kind === 'places') {
+      this.places = step.count
+      this.core.wake()
+    } else {
+      const ids = [...(step.kind === 'cancel' ? this.ends : this.running).keys()]
+      const id = ids[step.which % ids.length]
+      if (step.kind === 'cancel' && id !== undefined) {
+        const here = this.ends.get(id) === 0
+        assert.equal(this.core.cancel(id), here)
+      } else if (step.kind === 'end')
+        this.end(id, (l) => l.end(answerOf(requestOf('', id ?? ''), '')))
+      else this.end(id, (l) => l.error(new MdiError('node-lost', 'Node a was lost.')))
+    }
+    const { running, queued } = this.core.load
+    assert.deepEqual([running, queued], [this.running.size, this.waiting.size])
+    assert.ok(queued === 0 || running >= this.places, 'no place is idle while one waits')
+  }
+}
+
+test('every request ends once, no place leaks, and clients take turns, whatever happens', () => {
   fc.assert(
-    fc.property(
-      fc.array(fc.nat(5), { maxLength: 60 }),
-      fc.integer({ min: 1, max: 4 }),
-      (clients, places) => {
-        const { submit, finish, running, order } = setUp(places)
-        for (const [i, client] of clients.entries()) submit(`c${client}`, `c${client}-${i}`)
-        while (running.size > 0) finish([...running.keys()][0] as string)
-        assert.equal(order.length, clients.length)
-        // Between two requests of one client at most two of any other that waits start.
-        const of = (client: string) => order.filter((id) => id.startsWith(`${client}-`))
-        for (const client of new Set(clients)) {
-          const own = of(`c${client}`)
-          assert.deepEqual(
-            own,
-            [...own].sort((a, b) => Number(a.split('-')[1]) - Number(b.split('-')[1])),
-          )
-        }
-      },
-    ),
-    { numRuns: 50 },
+    fc.property(fc.array(anyStep, { maxLength: 120, size: 'max' }), (steps) => {
+      const played = new Played()
+      for (const step of steps) played.do(step)
+      played.do({ kind: 'places', count: 3 })
+      while (played.running.size > 0) played.do({ kind: 'end', which: 0 })
+      assert.deepEqual(played.core.load, { running: 0, queued: 0 })
+      for (const [id, ends] of played.ends) assert.equal(ends, 1, id)
+      assert.equal(played.clock.waiting, 0)
+    }),
+    { numRuns: 200 },
   )
 })
 

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { Owner } from '../../services/gateway/owner.ts'
 import type { Link, Links } from '../../services/ports.ts'
 import type { PlainDraft } from '../../services/wire/frame.ts'
+import { writeJson } from '../../services/wire/json.ts'
 import { openOf } from '../ring/fakes.ts'
 
 const starter = { id: 'pi1', addresses: ['here'], port: 1 }
@@ -75,7 +76,7 @@ test('a request that was cancelled while the link was down is cancelled in the r
   owner.handle({ kind: 'down', link: link(1), reason: 'gone' })
   owner.cancel('a')
   owner.handle({ kind: 'up', link: link(2) })
-  assert.deepEqual(sent, ['open a', 'cancel a'])
+  assert.deepEqual(sent, ['open a', 'attach a', 'cancel a'])
   assert.deepEqual(ends, ['a cancelled'])
 })
 
@@ -89,7 +90,8 @@ test('a cancel that was lost with the link is said again over the next', () => {
   owner.handle({ kind: 'down', link: link(1), reason: 'gone' })
   state.room = 9
   owner.handle({ kind: 'up', link: link(2) })
-  assert.deepEqual(sent, ['open a', 'open b', 'cancel a', 'cancel a', 'cancel b'])
+  const again = ['attach a', 'cancel a', 'attach b', 'cancel b']
+  assert.deepEqual(sent, ['open a', 'open b', 'cancel a', ...again])
   assert.deepEqual(ends, ['a cancelled', 'b cancelled'])
 })
 
@@ -102,6 +104,27 @@ test('what was cancelled is nothing for another starter', () => {
   owner.setStarter({ ...starter, id: 'pi2' })
   owner.handle({ kind: 'up', link: { ...link(2), peer: 'pi2' } })
   assert.deepEqual(sent, ['open a'])
+})
+
+test('what a healthy starter does not know any more is told so, and by no untrue loss', () => {
+  const { owner, sent, ends, listener } = rig()
+  owner.handle({ kind: 'up', link: link(1) })
+  owner.open(openOf('a'), listener)
+  owner.open(openOf('b'), listener, true)
+  const unknown = (id: string) => {
+    const body = writeJson({ id, reason: 'error', error: { code: 'not-found', message: 'x' } })
+    const frame = { kind: 'end', epoch: 1, number: 0, body } as const
+    owner.handle({ kind: 'frame', link: link(1), frame })
+  }
+  unknown('b')
+  assert.deepEqual(sent, ['open a', 'attach b', 'open b'])
+  unknown('a')
+  unknown('b')
+  assert.deepEqual(
+    ends.map((end) => end.replace(/ \(.*\)/, '')),
+    ['a', 'b'].map((id) => `${id} Node pi1 knows nothing of the request any more; ask again.`),
+  )
+  assert.equal(owner.size, 0)
 })
 
 test('requests end when the starter that has moved cannot be reached', () => {

@@ -72,8 +72,25 @@ test('on a disk without a byte left a model can be removed', { skip }, () => {
   store.close()
 })
 
+test('on a disk without a byte left what must survive a restart is kept', { skip }, () => {
+  rmSync(join(disk, 'fill'), { force: true })
+  const store = new LocalStore({ folder })
+  fill()
+  const long = 'x'.repeat(500_000)
+  for (const key of ['plan', 'requests', 'plan']) store.setConfig(key, `${key} ${long}`)
+  store.close()
+  const again = new LocalStore({ folder })
+  assert.equal(again.getConfig('plan'), `plan ${long}`)
+  // When the reserve is used up too, it is said.
+  fill()
+  assert.throws(() => {
+    for (let i = 0; ; i++) again.setConfig(`key ${i}`, long)
+  }, full)
+  again.close()
+})
+
 test('on a disk without a byte left a store opens and reads', { skip }, () => {
-  rmSync(join(disk, 'fill'))
+  rmSync(join(disk, 'fill'), { force: true })
   new LocalStore({ folder }).close()
   fill()
   const store = new LocalStore({ folder })

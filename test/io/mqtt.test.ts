@@ -179,6 +179,50 @@ for (const [name, version, start] of brokers)
     })
   })
 
+test('while the broker is away pieces of text give way first, and answers last', async (t) => {
+  const port = await freePort()
+  const a = client(t, port)
+  await a.connections.next((c) => !c.up)
+  const { response, stream, state } = { response: 'mdi/r', stream: 'mdi/s', state: 'mdi/state/a' }
+  const many = limits.busQueue + 50
+  for (let i = 0; i < many; i++) {
+    if (i % 10 === 0) a.bus.publish(response, `answer ${i}`, plain)
+    a.bus.publish(stream, `piece ${i}`, { ...plain, passing: true })
+  }
+  a.bus.publish(state, 'on', retained)
+  // More than may wait by their bytes, of which the oldest answer gives way.
+  const share = 'x'.repeat(limits.busQueueBytes / 16)
+  for (let i = 0; i < 15; i++) a.bus.publish('mdi/big', `${i} ${share}`, plain)
+  a.bus.publish(stream, `piece ${many}`, { ...plain, passing: true })
+  const broker = await embedded(port)
+  t.after(() => broker.stop())
+  await a.messages.next(says(`piece ${many}`))
+  const of = (topic: string) => a.messages.all.filter((m) => m.topic === topic).map(textOf)
+  assert.deepEqual(
+    of(response),
+    Array.from({ length: Math.ceil(many / 10) }, (_, i) => `answer ${10 * i}`),
+  )
+  assert.equal(of('mdi/big').length, 15)
+  assert.ok(of(stream).length < many)
+})
+
+test('what waits for the broker is bounded in bytes', async (t) => {
+  const port = await freePort()
+  const a = client(t, port)
+  await a.connections.next((c) => !c.up)
+  const share = 'x'.repeat(limits.busQueueBytes / 16)
+  for (let i = 0; i < 17; i++) a.bus.publish('mdi/big', `${i} ${share}`, plain)
+  a.bus.publish('mdi/last', 'last', plain)
+  const broker = await embedded(port)
+  t.after(() => broker.stop())
+  await a.messages.next(says('last'))
+  const kept = a.messages.all.filter((m) => m.topic === 'mdi/big')
+  assert.deepEqual(
+    kept.map((m) => Number.parseInt(textOf(m), 10)),
+    Array.from({ length: 15 }, (_, i) => i + 2),
+  )
+})
+
 test('a wrong password is told, again and again tried, and taken when it is right', {
   skip: mosquitto ? false : 'mosquitto is not installed',
 }, async (t) => {

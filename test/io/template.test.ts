@@ -27,6 +27,18 @@ test('templates are rendered, several at once and one after the other', () =>
     assert.deepEqual(texts, ['x!', 'y\ue000\ud800!', '4'])
   }))
 
+test('closed while one starts and others wait: all fail, and no thread is started for them', async () => {
+  const worker = new TemplateWorker(entry)
+  const first = worker.render('one', {})
+  const others = [worker.render('two', {}), worker.render('three', {})]
+  await worker.close()
+  for (const rendered of [first, ...others])
+    await assert.rejects(rendered, refused('cancelled', /was stopped/))
+  assert.equal(worker.running, false)
+  await assert.rejects(worker.render('four', {}), refused('cancelled', /was stopped/))
+  assert.equal(worker.running, false)
+})
+
 test('an endless template is stopped, and the next one is rendered', () =>
   withWorker(async (worker) => {
     const endless =

@@ -162,6 +162,43 @@ test('no source left: one sentence; what arrived stays, and the next time only t
   await assert.rejects(fetchRecords(new MemoryStore(), one, options()), { code: 'not-found' })
 })
 
+test('of several sources that fail, the one that could not be reached is told', async (t) => {
+  const a = await server(t, 'a')
+  const empty = await server(t, 'empty')
+  empty.store.entries.clear()
+  const nowhere = { ...a, peer: { ...a.peer, port: 1 } }
+  const one = wanted.slice(0, 1)
+  const { store, options } = client(t)
+  for (const sources of [
+    [nowhere, empty],
+    [empty, nowhere],
+  ])
+    await assert.rejects(fetchRecords(store, one, options(...sources)), {
+      code: 'node-lost',
+      message: /^Node a is seen but unreachable.*127\.0\.0\.1:1 /,
+    })
+  await assert.rejects(fetchRecords(store, one, options(empty)), {
+    code: 'not-found',
+    message: /^Node empty lacks it: There is no record/,
+  })
+})
+
+test('a source that is away is waited for longer than one that lacks it', async (t) => {
+  const a = await server(t, 'a')
+  const empty = await server(t, 'empty')
+  empty.store.entries.clear()
+  const { store, options } = client(t)
+  const { dial, ...rest } = options(empty, a)
+  let tries = 0
+  // As many rounds as would end a fetch that no one can serve.
+  const late: typeof dial = (peer, signal) =>
+    peer.id === 'a' && ++tries <= limits.fetchRounds + 1
+      ? Promise.reject(new MdiError('node-lost', 'Node a is not there yet.'))
+      : dial(peer, signal)
+  await fetchRecords(store, wanted, { ...rest, dial: late })
+  assertWhole(store)
+})
+
 test('a full disk ends it at once, and is not taken for the source’s fault', async (t) => {
   const a = await server(t, 'a')
   const b = await server(t, 'b')

@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { wyomingVisits } from '../../services/api/wyoming/service.ts'
 import { MdiError } from '../../services/errors.ts'
+import { Assistant } from '../../services/gateway/assistant.ts'
+import { Conversations } from '../../services/gateway/conversations.ts'
+import { Listener } from '../../services/io/listener.ts'
 import { Desk, type DeskOptions } from '../../services/lifecycle/desk.ts'
 import { defaultSampling } from '../../services/model/sampler.ts'
 import { FakeClock } from '../fakes/clock.ts'
 import { FakeStarter, fakeModel, settled } from '../fakes/starter.ts'
+import { WyomingClient } from '../fakes/wyoming.ts'
 
 const peer = (id: string) => ({ id, addresses: ['here'], port: 1 })
 const ring = { model: 'toy', starter: peer('pi1'), stages: 1, key: 'toy 4096' }
@@ -97,6 +102,49 @@ test('a text side that cannot be opened is told to whoever asks', async () => {
   await settled()
   assert.deepEqual(log, ['a not-found: There is no model toy here.'])
   assert.deepEqual(desk.core.load, { running: 0, queued: 0 })
+})
+
+test('one who goes away in mid-stream: the ring is told at once, and the next starts', async (t) => {
+  // A ring of one has eight places.
+  const { desk, submit, starter, clock } = setUp()
+  const listener = new Listener({
+    what: 'The voice service',
+    visit: wyomingVisits({
+      assistant: new Assistant({
+        core: desk,
+        clock,
+        conversations: new Conversations(clock),
+        wallClock: { now: () => undefined },
+        random: { uint32: () => 1 },
+        settings: () => ({ intents: false, allowUnlock: false, prompt: undefined, seconds: 1e6 }),
+        audit: () => {},
+      }),
+      clock,
+      about: () => ({ cluster: 'den', version: '1', model: 'toy', languages: ['en'] }),
+    }),
+    most: 4,
+  })
+  const client = await WyomingClient.call(await listener.start(0, '127.0.0.1'))
+  t.after(() => listener.close())
+  client.say('hello')
+  const happens = async (fits: () => boolean) => {
+    while (!fits()) {
+      clock.advance(25)
+      await settled()
+      starter.deliver()
+    }
+  }
+  await happens(() => starter.running.size === 1)
+  const [voice] = [...starter.running.keys()] as [string]
+  for (let i = 0; i < 8; i++) submit(`r${i}`)
+  await happens(() => starter.running.size === 8)
+  assert.deepEqual(desk.core.load, { running: 8, queued: 1 })
+  starter.token(voice)
+  await client.events.next(({ type }) => type === 'handled-chunk')
+  client.hangUp()
+  await happens(() => starter.heard.includes(`cancel ${voice}`))
+  await happens(() => starter.running.has('r7'))
+  assert.deepEqual(desk.core.load, { running: 8, queued: 0 })
 })
 
 const requestOf = (id: string) => ({

@@ -74,7 +74,9 @@ test('a file of a hub comes, is checked, imported and cleared away', async () =>
   hub.files.set('q4/some.gguf', file)
   const { manifest } = await get('hf:some/model/q4/some.gguf')
   assert.equal(manifest.name, 'some')
-  assert.deepEqual(manifest.source, { file: 'some.gguf', bytes: file.length, sha256: sha256(file) })
+  const { identity, ...source } = manifest.source
+  assert.deepEqual(source, { file: 'some.gguf', bytes: file.length, sha256: sha256(file) })
+  assert.match(identity ?? '', /^\d+-[0-9a-f]{64}$/)
   assert.deepEqual(downloads(), [])
   const asked = hub.asked.length
   assert.equal((await get('hf:some/model/q4/some.gguf')).here, true)
@@ -299,6 +301,10 @@ test('an exported model is the same elsewhere, and damage is found', async () =>
     const found = await importPath(stick, other, { name: 'renamed' })
     assert.equal(found.manifest.name, 'renamed')
     const { sha256: hash } = manifest.records[1] as { sha256: string }
+    await other.removeModel('carry')
+    writeFileSync(path, await model({ seed: 5 }))
+    await importPath(path, other)
+    await assert.rejects(importPath(target, other), { message: /carry is another model here/ })
     await other.removeModel('carry')
     await other.removeModel('renamed')
     const record = join(target, 'records', hash)

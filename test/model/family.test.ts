@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { specFromGguf } from '../../services/model/architecture.ts'
+import { readGguf } from '../../services/model/gguf.ts'
 import type { TypedValue } from '../../services/model/ggufwriter.ts'
 import { importGguf } from '../../services/model/import.ts'
 import { memorySource } from '../../services/model/source.ts'
@@ -57,6 +59,51 @@ test('each family, beyond Llama', async () => {
     [4, 5, 6].map((i) => layerWindow(spec, i)),
     [4, undefined, 4],
   )
+})
+
+/** What a file of this family says when keys are set, or taken out (undefined). */
+const specWith = async (
+  family: string,
+  shape: object,
+  keys: Record<string, number | undefined>,
+): Promise<ModelSpec> => {
+  const bytes = await randomModel({ ...familyShapes[family], ...shape }, { type: 'F32' })
+  const source = memorySource(bytes)
+  const gguf = await readGguf(source)
+  const metadata = new Map(gguf.metadata)
+  for (const [key, value] of Object.entries(keys))
+    if (value === undefined) metadata.delete(`${family}.${key}`)
+    else metadata.set(`${family}.${key}`, value)
+  return (await specFromGguf(source, { ...gguf, metadata })).spec
+}
+
+test('soft caps count wherever a file names them, and 0 is none', async () => {
+  const caps = async (family: string, attention?: number, logits?: number) => {
+    const spec = await specWith(
+      family,
+      {},
+      {
+        attn_logit_softcapping: attention,
+        final_logit_softcapping: logits,
+      },
+    )
+    return [spec.attentionSoftcap, spec.logitSoftcap]
+  }
+  assert.deepEqual(await caps('gemma3', undefined, 30), [undefined, 30])
+  assert.deepEqual(await caps('gemma3', 50), [50, undefined])
+  assert.deepEqual(await caps('gemma2', undefined, 20), [50, 20])
+  assert.deepEqual(await caps('gemma2', 0), [undefined, 30])
+})
+
+test('what a file leaves out is as its family was made', async () => {
+  const bare = { 'rope.freq_base': undefined, 'attention.sliding_window': undefined }
+  const gemma2 = await specWith('gemma2', { context: 8_192 }, bare)
+  assert.deepEqual(gemma2.window, { size: 4_096, layers: [0] })
+  assert.equal(gemma2.rope.theta, 10_000)
+  const gemma3 = await specWith('gemma3', {}, { 'rope.freq_base': undefined })
+  assert.equal(gemma3.rope.theta, 1_000_000)
+  assert.equal(gemma3.window?.rope?.theta, 10_000)
+  assert.equal((await specWith('qwen3', {}, bare)).rope.theta, 10_000)
 })
 
 test('only Llama files rotate neighbours', async () => {

@@ -247,6 +247,33 @@ const pieceHex = (text: string, scoreHex: string, kind?: number): string => {
   return Buffer.concat([Buffer.from([0x0a, body.length]), body]).toString('hex')
 }
 
+test('end tokens are known by name too, and are control tokens then', async () => {
+  const added = [
+    ...bpe.added_tokens,
+    { id: 7, content: '<end_of_turn>', special: false },
+    { id: 8, content: '<think>', special: false },
+  ]
+  const tokenizer = { ...bpe, added_tokens: added }
+  const { text } = (await importFiles({ ...files, 'tokenizer.json': tokenizer })).manifest
+  assert.deepEqual(text.endIds, [2, 3, 7])
+  const made = new Tokenizer(text)
+  assert.deepEqual(
+    [7, 8].map((id) => made.isControl(id)),
+    [true, false],
+  )
+})
+
+test('without tokenizer_config.json a text begins as the tokenizer has it', async () => {
+  const { 'tokenizer_config.json': _, ...rest } = files
+  const { eos_token_id: __, ...bare } = config
+  const { text } = (await importFiles({ ...rest, 'config.json': bare })).manifest
+  assert.deepEqual([text.bosToken, text.bosId, text.addBos], ['<s>', 1, true])
+  assert.deepEqual(text.endIds, [2])
+  const processor = { type: 'ByteLevel' }
+  const without = { ...rest, 'tokenizer.json': { ...bpe, post_processor: processor } }
+  assert.equal((await importFiles(without)).manifest.text.bosToken, undefined)
+})
+
 test('a SentencePiece model', async () => {
   const pieces = [
     pieceHex('<unk>', '00000000', 2),

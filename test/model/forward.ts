@@ -104,7 +104,7 @@ const constants = (
   const gemma3 = architecture === 'gemma3'
   const everything = (layer: number) => (gemma2 && layer % 2 === 1) || (gemma3 && layer % 6 === 5)
   const wide = (gemma2 && layers === 46) || (gemma3 && layers === 62)
-  const window = key('attention.sliding_window', 0)
+  const window = key('attention.sliding_window', gemma2 ? 4_096 : 0)
   const short = tensors.get('rope_factors_short.weight')
   const factors = short ?? tensors.get('rope_freqs.weight')
   const linear = key('rope.scaling.factor', 1)
@@ -118,15 +118,15 @@ const constants = (
     gelu: gemma,
     embeddingScale: gemma ? Math.sqrt(hidden) : 1,
     attentionScale: 1 / Math.sqrt(wide ? hidden / heads : headDim),
-    attentionSoftcap: gemma2 ? key('attn_logit_softcapping', 50) : 0,
-    logitSoftcap: gemma2 ? key('final_logit_softcapping', 30) : 0,
+    attentionSoftcap: key('attn_logit_softcapping', gemma2 ? 50 : 0),
+    logitSoftcap: key('final_logit_softcapping', gemma2 ? 30 : 0),
     window: (layer) => (window === 0 || everything(layer) ? Number.POSITIVE_INFINITY : window),
     rotation: (layer) =>
       gemma3 && !everything(layer)
         ? { ...base, theta: 10_000, factor: () => 1, magnitude: 1 }
         : {
             ...base,
-            theta: key('rope.freq_base', 10_000),
+            theta: key('rope.freq_base', gemma3 ? 1_000_000 : 10_000),
             factor: (i) => factors?.values[i] ?? linear,
             magnitude: short ? key('rope.scaling.attn_factor', 1) : 1,
           },

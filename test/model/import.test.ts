@@ -280,13 +280,31 @@ test('a journal counts only for the same content, rounding and records', async (
   store.allowed = Number.POSITIVE_INFINITY
   const other = await randomModel({}, { type: 'F16', seed: 2 })
   assert.equal(other.length, bytes.length)
-  assert.equal((await importBytes(other, store)).resumed, 0)
+  assert.equal((await importBytes(other, store, { name: 'other' })).resumed, 0)
   assert.equal((await importBytes(bytes, store, { rounding: 'Q4_1' })).resumed, 0)
   // A record that the store has lost is written again.
   store.records.clear()
   assert.equal((await importBytes(bytes, store)).resumed, 0)
   for (const key of store.config.keys()) store.config.set(key, '{"records":')
   assert.equal((await importBytes(bytes, store)).resumed, 0)
+})
+
+test('a name that another model has is refused before anything is written', async () => {
+  const store = new MemoryRecords()
+  const bytes = await randomModel()
+  const { manifest } = await importBytes(bytes, store)
+  const written = store.writes.length
+  await assert.rejects(importBytes(await randomModel({}, { seed: 2 }), store), (error) => {
+    assert.ok(error instanceof MdiError)
+    assert.match(error.message, /^some-model is another model here; remove it .* --name\.$/)
+    return true
+  })
+  assert.equal(store.writes.length, written)
+  assert.deepEqual(store.models.get('some-model'), manifest)
+  // The same file again is no other model, and neither is one under a name of its own.
+  await importBytes(bytes, store, { rounding: 'keep' })
+  await importBytes(await randomModel({}, { seed: 2 }), store, { name: 'second' })
+  assert.deepEqual([...store.models.keys()], ['some-model', 'second'])
 })
 
 test('it can be stopped, and says how far it is', async () => {

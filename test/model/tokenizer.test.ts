@@ -76,6 +76,66 @@ test('a user-defined token is found in any text', () => {
   assert.equal(tokenizer.decode([261]), '<think>')
 })
 
+test('a run of spaces that is a token of its own comes back as spaces', () => {
+  // As the tokenizer.json of Gemma has them: added, not special, and in the vocabulary too.
+  const { tokenizer, ...spec } = textSpecFromGguf(
+    sentencePiece(['▁', 'a', '▁▁', '▁▁▁'], { 'tokenizer.ggml.add_space_prefix': false }),
+  )
+  const json = tokenizer as TokenizerJson
+  const runs = ['▁▁', '▁▁▁'].map((content) => ({
+    id: json.model.vocab[content] as number,
+    content,
+    special: false,
+    normalized: false,
+  }))
+  const gemma = new Tokenizer({
+    ...spec,
+    tokenizer: { ...json, added_tokens: [...json.added_tokens, ...runs] },
+  })
+  for (const text of ['a  a', '   a', 'a     a  ', 'a\n  a', '  ']) {
+    const ids = gemma.encode(text)
+    assert.ok(
+      ids.some((id) => id === 261 || id === 262),
+      text,
+    )
+    assert.equal(gemma.decode(ids), text)
+  }
+})
+
+test("Phi 3's control tokens swallow the white space after them", () => {
+  const control = ['<|endoftext|>', '<|assistant|>', '<|end|>', '<|user|>']
+  const pieces = [
+    '▁',
+    'H',
+    'i',
+    '▁H',
+    '▁Hi',
+    '▁t',
+    '▁there',
+    '▁th',
+    'e',
+    'r',
+    'ere',
+    're',
+    't',
+    'h',
+  ]
+  const phi = (architecture: string) => {
+    const metadata = new Map(sentencePiece([...pieces, ...control]))
+    const kinds = (metadata.get('tokenizer.ggml.token_type') as Int32Array).slice()
+    kinds.fill(3, 259 + pieces.length)
+    metadata.set('tokenizer.ggml.token_type', kinds)
+    return made(metadata.set('general.architecture', architecture))
+  }
+  const text = '<|user|>\nHi<|end|>\n<|assistant|>\n<s>\n'
+  const ids = (tokenizer: Tokenizer) =>
+    tokenizer.encode(text, { parseControl: true }).map((id) => tokenizer.tokenText(id))
+  assert.deepEqual(ids(phi('phi3')), [
+    ...['<|user|>', '▁Hi', '<|end|>', '<|assistant|>', '<s>', '▁', '<0x0A>'],
+  ])
+  assert.equal(ids(phi('llama')).filter((t) => t === '<0x0A>').length, 4)
+})
+
 test('the beginning-of-text token comes once, where the model wants it', () => {
   const never = made(byteLevel())
   assert.deepEqual(never.encode('a', { bos: true }), bytes('a'))

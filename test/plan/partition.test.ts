@@ -83,6 +83,45 @@ test('nodes of one machine share its memory', () => {
   assert.equal(plan(c, [node('a', { memoryBytes }), node('b', { memoryBytes })]).length, 2)
 })
 
+test('a node’s own limit is its own; only its machine’s memory is shared', () => {
+  const c = cost(Array.from({ length: 12 }, () => 100 * MB))
+  const on = (id: string, memoryBytes: number, hostBytes = 16 * GB) =>
+    node(id, { host: 'one', memoryBytes, hostBytes })
+  const three = ['a', 'b', 'd'].map((id) => on(id, 400 * MB))
+  assert.deepEqual(ranges(plan(c, three)), ['a 0-4', 'b 4-8', 'd 8-12'])
+  // What the small one may not take falls to the others.
+  const uneven = [on('a', 200 * MB, 1_200 * MB), on('b', GB, 1_200 * MB)]
+  assert.deepEqual(ranges(plan(c, uneven)), ['a 0-2', 'b 2-12'])
+  assert.match(
+    refusal(() =>
+      plan(
+        c,
+        three.map((n) => ({ ...n, hostBytes: 900 * MB })),
+      ),
+    ).message,
+    /the nodes can give 900 MB: a 300 MB, b 300 MB, d 300 MB/,
+  )
+})
+
+test('a slow node is left out where the ring is quicker without, unless it was named', () => {
+  const c = cost(Array.from({ length: 4 }, () => 10 * MB))
+  const quick = node('quick')
+  const slow = node('slow', { speed: GB / 10 })
+  const nodes = [slow, quick, node('slower', { speed: GB / 20 })]
+  assert.deepEqual(ranges(plan(c, nodes)), ['quick 0-4'])
+  const named = partition('tiny', c, nodes, { positions: 100, named: true })
+  assert.equal(named.length, 3)
+  // Where the quick one has no room for all, the slow ones that help most are used.
+  const tight = node('quick', { memoryBytes: 30 * MB })
+  assert.deepEqual(ranges(plan(c, [tight, ...nodes.filter((n) => n !== quick)])), [
+    'quick 0-3',
+    'slow 3-4',
+  ])
+  // A slow one that makes the slowest stage quicker stays.
+  const many = cost(Array.from({ length: 40 }, () => 10 * MB))
+  assert.deepEqual(ranges(plan(many, [quick, slow])), ['quick 0-37', 'slow 37-40'])
+})
+
 test('nodes beyond the number of layers are left out, the slowest first', () => {
   const nodes = [node('a'), node('slow', { speed: 1 }), node('b')]
   assert.deepEqual(ranges(plan(cost([1, 1]), nodes)), ['a 0-1', 'b 1-2'])
@@ -216,5 +255,7 @@ test('30 nodes and 30 layers are planned without trying every split', () => {
     1_000,
   )
   const nodes = Array.from({ length: 30 }, (_, i) => node(`n${i}`, { speed: GB * (1 + (i % 4)) }))
-  assert.equal(plan(c, nodes).length, 30)
+  assert.equal(partition('tiny', c, nodes, { positions: 100, named: true }).length, 30)
+  // Those of the lowest speed, of which each holds one layer, would set the pace.
+  assert.equal(plan(c, nodes).length, 22)
 })

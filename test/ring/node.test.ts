@@ -205,3 +205,14 @@ test('another part drops the links of the one before', () => {
   node.start(partOf(0, 2))
   assert.deepEqual(links.asked, ['drop c', 'drop a', 'epoch 2', 'keep b'])
 })
+
+test('a stage that leaves as planned has the starter told before its links go', () => {
+  const { links, node } = rig(1)
+  links.tell({ kind: 'up', link: ring(1, 'c', true) })
+  links.asked.length = 0
+  node.stop('the plan has changed')
+  assert.deepEqual(links.sent.map(text), [
+    'fault {"node":"b","reason":"the plan has changed","planned":true}',
+  ])
+  assert.deepEqual(links.asked, ['drop c', 'drop a'])
+})

@@ -237,3 +237,21 @@ test('a cancelled request ends at once', () => {
   d.handle({ kind: 'computed', job: d.heads[0] as number, output: { results: [{ token: 6 }] } })
   assert.deepEqual(d.told, ['whole', 'r cancelled'])
 })
+
+test('a ring that is left as planned says so, and loses no node', () => {
+  for (const event of [
+    { kind: 'leave', reason: 'the plan has changed' },
+    { kind: 'fault', fault: { node: 'b', reason: 'the plan has changed', planned: true } },
+  ] as const) {
+    const d = new Driven().whole()
+    d.handle({ kind: 'open', request: openOf('r') })
+    d.told.length = 0
+    d.handle(event)
+    assert.equal(
+      d.told[0],
+      'r The ring is being changed (the plan has changed); the request was ended: ask again.',
+    )
+    assert.ok(d.told.includes('broken'))
+    assert.ok(!d.starter.whole)
+  }
+})

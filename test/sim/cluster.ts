@@ -1,10 +1,9 @@
 /** A whole cluster in simulated time: broker, coordinator, nodes; and what must hold of it. */
-
-import type { Plan } from '../../services/control/plan.ts'
 import { limits } from '../../services/limits.ts'
 import { Broker } from './bus.ts'
+import type { ControlMutation } from './controlmutations.ts'
 import type { Speed } from './engine.ts'
-import { Head } from './head.ts'
+import { Head, type HeadDisk } from './head.ts'
 import { type Disk, Member } from './member.ts'
 import { Network } from './net.ts'
 import { Request, randomOpen } from './requests.ts'
@@ -28,19 +27,24 @@ export class Cluster {
   readonly disks = new Map<string, Disk>()
   readonly members = new Map<string, Member>()
   readonly requests: Request[] = []
-  readonly disk: { plan: Plan | undefined } = { plan: undefined }
+  /** Ids under which two have come, of which it is open who stays. */
+  readonly disputed = new Set<string>()
+  readonly disk: HeadDisk = { plan: undefined }
   head: Head
   /** When something last went wrong that ends requests. */
   troubleAt = Number.NEGATIVE_INFINITY
   plans = 0
   #nextRequest = 1
 
-  constructor(world: World, options: ClusterOptions) {
+  readonly mutation: Omit<ControlMutation, 'name'>
+
+  constructor(world: World, options: ClusterOptions, mutation?: ControlMutation) {
     this.world = world
+    this.mutation = mutation ?? {}
     this.options = options
     this.network = new Network(world, options)
     this.broker = new Broker(world)
-    this.head = new Head(this, this.broker)
+    this.head = new Head(this, this.broker, 'coord', this.disk)
     for (let i = 0; i < options.nodes; i++) this.boot(`n${i}`)
     world.check = () => this.#check()
   }
@@ -60,8 +64,23 @@ export class Cluster {
     return new Member(this, this.broker, id, `${id}twin`, disk)
   }
 
+  /** Of two boards that came together under one id, the one that stayed is the node. */
+  settle(id: string, stayed: Member): void {
+    this.members.set(id, stayed)
+    this.disks.set(id, stayed.disk)
+    this.disputed.delete(id)
+  }
+
   bootHead(): void {
-    this.head = new Head(this, this.broker)
+    this.head = new Head(this, this.broker, 'coord', this.disk)
+  }
+
+  /** A coordinator of another machine, which has planned something of its own before. */
+  rival(): Head {
+    const { plan } = this.disk
+    const epoch = (plan?.epoch ?? 0) + this.world.integer(-3, 3)
+    const kept = plan && { ...structuredClone(plan), epoch: Math.max(1, epoch) }
+    return new Head(this, this.broker, 'rival', { plan: kept })
   }
 
   planned(epoch: number): void {
@@ -96,8 +115,10 @@ export class Cluster {
   }
 
   #check(): void {
+    if (this.head.gaveUp) throw new Violation('rival', 'the coordinator gave way to a newcomer')
     for (const { id, ring, process, gaveUp } of this.members.values()) {
-      if (gaveUp) throw new Violation('twin', `${id} gave way to a newcomer`)
+      if (gaveUp && !this.disputed.has(id))
+        throw new Violation('twin', `${id} gave way to a newcomer`)
       if (process.state !== 'dead' && ring.held > limits.queueFrames)
         throw new Violation('queue', `${id} holds ${ring.held} frames`)
     }

@@ -6,16 +6,21 @@ const SEEDS = 50
 
 test(`${SEEDS} seeds of a cluster whose parts come and go hold every invariant`, () => {
   let twins = 0
+  let rivals = 0
+  let pairs = 0
   let requests = 0
   for (let seed = 1; seed <= SEEDS; seed++) {
     try {
       const result = runControl(seed)
       twins += result.twins
+      rivals += result.rivals
+      pairs += result.pairs
       requests += result.requests
     } catch (error) {
       throw new Error(`scripts/sim --control --seed ${seed} replays it`, { cause: error })
     }
   }
   // The seeds must have met what they are for.
-  assert.ok(twins > 2 && requests > 20 * SEEDS, `${twins} twins, ${requests} requests`)
+  const met = `${twins} twins, ${rivals} rivals, ${pairs} pairs, ${requests} requests`
+  assert.ok(twins > 2 && rivals > 2 && pairs > 5 && requests > 20 * SEEDS, met)
 })

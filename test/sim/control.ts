@@ -1,6 +1,9 @@
 /** One seed of a whole cluster: nodes, broker and coordinator come and go under load. */
+import { limits } from '../../services/limits.ts'
 import { writeMessage } from '../../services/wire/topics.ts'
-import { Cluster } from './cluster.ts'
+import { Cluster, type ClusterOptions } from './cluster.ts'
+import type { ControlMutation } from './controlmutations.ts'
+import type { Member } from './member.ts'
 import { Violation, World } from './world.ts'
 
 const READY_MS = 25_000
@@ -10,20 +13,35 @@ const NEWCOMER_MS = 16_000
 /** Messages that a twin or a fault may bring; a storm is many times more. */
 const STORM = 4_000
 
-type Fault = 'node' | 'pause' | 'broker' | 'head' | 'twin' | 'old plan' | 'garbage' | 'load'
+type Fault =
+  | 'node'
+  | 'pause'
+  | 'broker'
+  | 'head'
+  | 'twin'
+  | 'rival'
+  | 'old plan'
+  | 'garbage'
+  | 'load'
+  | 'missed'
 
 class Control {
   readonly world: World
   readonly cluster: Cluster
   #active = 0
   twins = 0
+  rivals = 0
+  pairs = 0
+  /** Seconds of one id or at one broker: until they are gone neither broker nor coordinator fails. */
+  #seconds = 0
+  #brokerBackAt = Number.NEGATIVE_INFINITY
 
-  constructor(seed: number, trace?: (line: string) => void) {
+  constructor(seed: number, { trace, mutation }: ControlOptions) {
     this.world = new World(seed)
     this.world.trace = trace
     const { world } = this
     const nodes = world.integer(1, 5)
-    this.cluster = new Cluster(world, {
+    const options: ClusterOptions = {
       nodes,
       layers: nodes + world.integer(0, 6),
       context: world.integer(24, 200),
@@ -34,11 +52,13 @@ class Control {
       ]),
       kernelFrames: world.pick([0, 100]),
       speed: { job: world.pick([1, 8]), row: world.pick([0.3, 2]) },
-    })
+    }
+    this.cluster = new Cluster(world, options, mutation)
   }
 
   go(): void {
     const { world, cluster } = this
+    if (world.chance(0.3)) this.#newcomers()
     world.runUntil(world.pick([2_000, 18_000]))
     cluster.head.load('first')
     this.#awaitReady('after the first load')
@@ -61,7 +81,11 @@ class Control {
 
   #awaitReady(when: string): void {
     const { world, cluster } = this
-    const loaded = () => (cluster.disk.plan?.model ? cluster.ready : true)
+    const { head } = cluster
+    // Whoever asked for a load is answered, whatever became of it.
+    const loaded = () =>
+      head.asked.every((reply) => head.outcomes.has(reply)) &&
+      (cluster.disk.plan?.model ? cluster.ready : true)
     if (world.runUntil(world.now + READY_MS, loaded)) return
     const { health } = cluster.head.coordinator
     throw new Violation('ready', `the ring is not ready ${when}: ${JSON.stringify(health)}`)
@@ -79,6 +103,31 @@ class Control {
     }
   }
 
+  /** Two boards come with one id: one of them gives up, and the other is the node. */
+  #newcomers(): void {
+    const { world, cluster } = this
+    const id = `n${world.integer(0, cluster.options.nodes - 1)}`
+    this.pairs += 1
+    this.#active += 1
+    cluster.disputed.add(id)
+    world.after(world.between(0, 2_000), () => {
+      const pair = [cluster.members.get(id) as Member, cluster.twin(id)] as const
+      const began = world.now
+      const look = () => {
+        // Both may play the part until one gives up.
+        this.#trouble()
+        const [stayed, ...more] = pair.filter((m) => !m.gaveUp)
+        if (!stayed) throw new Violation('twin', `both ${id} gave up`)
+        if (more.length === 0) {
+          cluster.settle(id, stayed)
+          this.#active -= 1
+        } else if (world.now - began > 30_000) throw new Violation('twin', `two ${id} stay`)
+        else world.after(100, look)
+      }
+      world.after(100, look)
+    })
+  }
+
   #fault(): void {
     const { world } = this
     const kinds: Fault[] = [
@@ -89,9 +138,11 @@ class Control {
       'head',
       'head',
       'twin',
+      'rival',
       'old plan',
       'garbage',
       'load',
+      'missed',
     ]
     const kind = world.pick(kinds)
     const ms = world.between(200, world.pick([1_500, 6_000]))
@@ -100,7 +151,9 @@ class Control {
     else if (kind === 'broker') this.#broker(ms)
     else if (kind === 'head') this.#head(ms)
     else if (kind === 'twin') this.#twin()
+    else if (kind === 'rival') this.#rival()
     else if (kind === 'load') this.#load()
+    else if (kind === 'missed') this.#missed(ms)
     else this.#message(kind)
   }
 
@@ -120,7 +173,7 @@ class Control {
   #node(kind: 'node' | 'pause', ms: number): void {
     const { world, cluster } = this
     const member = world.pick([...cluster.members.values()])
-    if (member.process.state !== 'up') return
+    if (member.process.state !== 'up' || cluster.disputed.has(member.id)) return
     this.#trouble()
     world.log('FAULT', () => member.id)
     if (kind === 'pause') member.process.pause()
@@ -135,32 +188,75 @@ class Control {
   /** A broker that restarts ends nothing. */
   #broker(ms: number): void {
     const { world, cluster } = this
-    if (!cluster.broker.up) return
+    if (!cluster.broker.up || this.#seconds > 0) return
     cluster.broker.stop(world.chance(0.5))
-    this.#during(ms, () => cluster.broker.start())
+    this.#during(ms, () => this.#brokerBack())
+  }
+
+  #brokerBack(): void {
+    this.cluster.broker.start()
+    this.#brokerBackAt = this.world.now
   }
 
   /** Nor does a coordinator. */
   #head(ms: number): void {
     const { world, cluster } = this
-    if (cluster.head.process.state !== 'up') return
+    if (cluster.head.process.state !== 'up' || this.#seconds > 0) return
+    // What was asked in the last moment may not have left the coordinator, which dials now
+    // and then only.
+    for (const r of cluster.requests)
+      if (!r.ended && r.told === 0 && world.now - r.openedAt < 2 * limits.redialMaxMs)
+        r.excuse = () => 'its owner died with it'
     cluster.head.process.kill(world.pick(['kill', 'power']))
     this.#during(ms, () => cluster.bootHead())
   }
 
-  /** Nor does a newcomer with the id of a node that is there: it gives up. */
+  /**
+   * Nor does a newcomer with the id of a node that is there: it gives up. (Where it is quicker at
+   * a broker that comes back than the node, it cannot be told from one that took its place.)
+   */
   #twin(): void {
     const { world, cluster } = this
+    if (!cluster.broker.up || world.now - this.#brokerBackAt < 2_000) return
     const id = `n${world.integer(0, cluster.options.nodes - 1)}`
     const member = cluster.members.get(id)
-    if (member?.process.state !== 'up' || world.now - member.bornAt < NEWCOMER_MS) return
+    if (
+      member?.process.state !== 'up' ||
+      cluster.disputed.has(id) ||
+      world.now - member.bornAt < NEWCOMER_MS
+    )
+      return
     const twin = cluster.twin(id)
     this.twins += 1
     this.#active += 1
+    this.#seconds += 1
     const began = world.now
     const look = () => {
-      if (twin.gaveUp) this.#active -= 1
-      else if (world.now - began > 30_000) throw new Violation('twin', `another ${id} stays`)
+      if (twin.gaveUp) {
+        this.#active -= 1
+        this.#seconds -= 1
+      } else if (world.now - began > 30_000) throw new Violation('twin', `another ${id} stays`)
+      else world.after(500, look)
+    }
+    world.after(500, look)
+  }
+
+  /** Nor does a second coordinator, whatever it has planned: it gives up. */
+  #rival(): void {
+    const { world, cluster } = this
+    const { head, broker } = cluster
+    // Where the broker is away or the coordinator is, the rival may rightly be the one.
+    if (this.#active > 0 || !broker.up || !head.working) return
+    this.rivals += 1
+    this.#active += 1
+    this.#seconds += 1
+    const rival = cluster.rival()
+    const began = world.now
+    const look = () => {
+      if (rival.gaveUp) {
+        this.#active -= 1
+        this.#seconds -= 1
+      } else if (world.now - began > 30_000) throw new Violation('rival', 'a second one stays')
       else world.after(500, look)
     }
     world.after(500, look)
@@ -169,15 +265,46 @@ class Control {
   #load(): void {
     const { world, cluster } = this
     const { head, options } = cluster
-    if (head.process.state !== 'up') return
+    if (head.process.state !== 'up' || !head.working) return
     this.#trouble()
     if (world.chance(0.2)) head.unload(`u${world.now}`)
     const all = Array.from({ length: options.nodes }, (_, i) => `n${i}`)
     const some = all.filter(() => world.chance(0.6)).reverse()
     world.after(world.between(0, 300), () => {
       this.#trouble()
-      if (cluster.head.process.state === 'up')
-        cluster.head.load(`l${world.now}`, some.length > 0 ? some : undefined)
+      if (cluster.head.process.state !== 'up' || !cluster.head.working) return
+      cluster.head.load(`l${world.now}`, some.length > 0 ? some : undefined)
+      if (world.chance(0.3)) this.#again()
+    })
+  }
+
+  /** A person changes their mind before the ring is ready. */
+  #again(): void {
+    const { world, cluster } = this
+    world.after(world.between(0, 100), () => {
+      this.#trouble()
+      const { head } = cluster
+      if (head.process.state !== 'up' || !head.working) return
+      if (world.chance(0.5)) head.unload(`u${world.now}`)
+      head.load(`m${world.now}`)
+    })
+  }
+
+  /** A node's power fails just as it is told its part, and the broker forgets what it was told. */
+  #missed(ms: number): void {
+    const { world, cluster } = this
+    const { head, broker } = cluster
+    const member = world.pick([...cluster.members.values()])
+    if (this.#active > 0 || !broker.up || !head.working || head.process.state !== 'up') return
+    if (member.process.state !== 'up' || cluster.disputed.has(member.id)) return
+    this.#trouble()
+    head.load(`p${world.now}`)
+    member.process.kill('power')
+    broker.stop(false)
+    this.#during(ms, () => {
+      this.#trouble()
+      this.#brokerBack()
+      cluster.boot(member.id)
     })
   }
 
@@ -192,19 +319,23 @@ class Control {
   }
 }
 
+export type ControlOptions = { mutation?: ControlMutation; trace?: (line: string) => void }
+
 export type ControlResult = {
   seed: number
   requests: number
   plans: number
   messages: number
   twins: number
+  rivals: number
+  pairs: number
 }
 
 /** Runs one seed. @throws Violation, or whatever the code under test throws */
-export const runControl = (seed: number, trace?: (line: string) => void): ControlResult => {
-  const control = new Control(seed, trace)
+export const runControl = (seed: number, options: ControlOptions = {}): ControlResult => {
+  const control = new Control(seed, options)
   control.go()
-  const { cluster, twins } = control
+  const { cluster, twins, rivals, pairs } = control
   const { requests, plans, broker } = cluster
-  return { seed, requests: requests.length, plans, messages: broker.taken, twins }
+  return { seed, requests: requests.length, plans, messages: broker.taken, twins, rivals, pairs }
 }

@@ -5,6 +5,7 @@ import {
   type CoordinatorEvent,
 } from '../../services/control/coordinator.ts'
 import type { Plan } from '../../services/control/plan.ts'
+import { Presence, type PresenceEvent } from '../../services/control/presence.ts'
 import { MdiError } from '../../services/errors.ts'
 import { Owner } from '../../services/gateway/owner.ts'
 import type { Manifest } from '../../services/model/spec.ts'
@@ -33,31 +34,95 @@ const manifestOf = (layers: number): Manifest =>
     })),
   }) as unknown as Manifest
 
+/** What a coordinator keeps over a power cut. */
+export type HeadDisk = { plan: Plan | undefined }
+
 export class Head {
   readonly process: Process
   readonly coordinator: Coordinator
   readonly owner: Owner
+  /** Loads that were asked for, and what came of them. */
+  readonly asked: string[] = []
   readonly outcomes = new Map<string, string>()
   readonly #cluster: Cluster
   readonly #bus: SimBus
+  /** It ended by itself. */
+  gaveUp = false
+  readonly #disk: HeadDisk
+  readonly #presence: Presence
+  readonly #state: { instance: string; id: string; place: string }
+  /** It has taken up the work. */
+  working = false
 
-  constructor(cluster: Cluster, broker: Broker) {
+  constructor(cluster: Cluster, broker: Broker, name: string, disk: HeadDisk) {
     this.#cluster = cluster
-    const { world, network, disk } = cluster
-    this.process = new Process(world, 'coord')
-    const links = network.join('coord', this.process, 'coord')
+    this.#disk = disk
+    const { world, network } = cluster
+    this.process = new Process(world, name)
+    const links = network.join(name, this.process, name)
     this.owner = new Owner(links, this.process.clock)
     links.onEvent((event) => this.owner.handle(event))
     this.coordinator = new Coordinator({
       version: '1',
       protocol: PROTOCOL,
       cluster: 'sim',
-      peer: { id: 'coord', addresses: ['coord'], port: 1 },
+      peer: { id: name, addresses: [name], port: 1 },
     })
+    const instance = this.process.randomness.uint32().toString(16)
+    this.#state = { instance, id: name, place: name }
+    this.#presence = new Presence(instance)
     const topic = buildTopic('bridgeState', {})
-    const will = { topic, payload: writeMessage('bridgeState', { state: 'offline' }) }
-    this.#bus = new SimBus(broker, this.process, will)
-    this.#feed({ kind: 'start', kept: disk.plan })
+    const payload = writeMessage('bridgeState', { state: 'offline', ...this.#state })
+    this.#bus = new SimBus(broker, this.process, { topic, payload })
+    this.#bus.subscribe(topic, ({ payload, retained }) => {
+      const state = readMessage('bridgeState', topic, payload)
+      this.#hear({ kind: 'state', state, retained })
+    })
+    this.#bus.onConnection((connection) => {
+      if (!connection.up) return
+      this.#feed({ kind: 'away' })
+      this.#hear({ kind: 'bus' })
+    })
+    this.#tick()
+  }
+
+  #tick(): void {
+    this.process.soon(() => {
+      this.#hear({ kind: 'tick' })
+      this.#tick()
+    }, 250)
+  }
+
+  #hear(event: PresenceEvent): void {
+    if (this.#cluster.mutation.presenceHears?.(event) === false) return
+    for (const effect of this.#presence.handle(event, this.process.world.now)) {
+      if (effect.kind === 'tell') this.#say(effect.asks)
+      else if (effect.kind === 'stand') this.#stand()
+      else {
+        this.process.world.log(this.process.name, () => effect.message)
+        this.gaveUp = true
+        void this.#bus.close()
+        this.process.soon(() => this.process.kill('kill'), 100)
+      }
+    }
+  }
+
+  #say(asks: boolean): void {
+    const topic = buildTopic('bridgeState', {})
+    const payload = writeMessage('bridgeState', { state: 'online', asks, ...this.#state })
+    this.#bus.publish(topic, payload, optionsOf('bridgeState'))
+  }
+
+  #stand(): void {
+    if (!this.working) this.#begin()
+    this.#feed({ kind: 'bus' })
+    this.#say(false)
+  }
+
+  #begin(): void {
+    this.working = true
+    this.process.world.log(this.process.name, () => 'takes up the work')
+    this.#feed({ kind: 'start', kept: this.#disk.plan })
     this.#bus.subscribe(filterOf('state'), (message) => {
       const id = matchTopic(message.topic)?.parameters.node
       if (id === undefined) return
@@ -68,19 +133,22 @@ export class Head {
         if (!(error instanceof MdiError)) throw error
       }
     })
-    this.#bus.onConnection((connection) => {
-      if (connection.up) this.#feed({ kind: 'bus' })
-    })
-    for (const r of cluster.requests)
-      if (r.sent && !r.ended) this.owner.open(r.open, r, true, r.nextStep)
+    if (this.process.name === 'coord')
+      for (const r of this.#cluster.requests)
+        if (r.sent && !r.ended) this.owner.open(r.open, r, true, r.nextStep)
   }
 
   #feed(event: CoordinatorEvent): void {
-    for (const effect of this.coordinator.handle(event)) this.#do(effect)
+    const { headHears, headDoes } = this.#cluster.mutation
+    const heard = headHears ? headHears(event) : event
+    if (!heard) return
+    for (const effect of this.coordinator.handle(heard))
+      if (headDoes?.(effect, event) ?? true) this.#do(effect)
   }
 
   #do(effect: CoordinatorEffect): void {
-    const { world, disk } = this.#cluster
+    const { world } = this.#cluster
+    const { name } = this.process
     switch (effect.kind) {
       case 'desire': {
         const topic = buildTopic('desired', { node: effect.node })
@@ -88,11 +156,11 @@ export class Head {
         return
       }
       case 'keep':
-        disk.plan = structuredClone(effect.plan) as Plan
+        this.#disk.plan = structuredClone(effect.plan)
         return
       case 'plan': {
         const { epoch, stages } = effect.plan
-        world.log('coord', () => `plan ${epoch}: ${stages.map((s) => s.peer.id).join(' ')}`)
+        world.log(name, () => `plan ${epoch}: ${stages.map((s) => s.peer.id).join(' ')}`)
         this.#cluster.planned(epoch)
         this.owner.setStarter(stages[0]?.peer)
         return
@@ -102,16 +170,17 @@ export class Head {
         this.outcomes.set(effect.reply, effect.kind)
         return
       case 'refused':
-        world.log('coord', () => effect.error.message)
+        world.log(name, () => effect.error.message)
         this.outcomes.set(effect.reply, effect.error.message)
         return
       case 'log':
-        world.log('coord', () => effect.message)
+        world.log(name, () => effect.message)
     }
   }
 
   load(reply: string, nodes?: string[]): void {
     const { layers, context } = this.#cluster.options
+    this.asked.push(reply)
     const reference = { name: 'toy', manifest: 'a'.repeat(64), bytes: 100 }
     const model = { manifest: manifestOf(layers), reference, context }
     const request = { model: 'toy', ...(nodes && { nodes }) } as Parameters<

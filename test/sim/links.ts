@@ -189,8 +189,8 @@ class SimKeeper {
     )
     // SYN, SYN-ACK; then hello with the first data.
     process.soon(() => {
-      const listener = network.listeners.get(this.#peer)
-      if (settled || network.isCut(id, this.#peer) || network.dark.has(this.#peer)) return
+      const listener = network.find(this.#at)
+      if (settled || network.isCut(id, this.#peer) || network.isDark(this.#at)) return
       if (!listener) {
         once(() => this.#failed('the connection is refused there'))
         return

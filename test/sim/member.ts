@@ -36,6 +36,8 @@ export class Member {
   readonly #cluster: Cluster
   readonly #bus: SimBus
   readonly #instance: string
+  /** When the last load that was asked for is done. */
+  #loadedAt = 0
 
   constructor(cluster: Cluster, broker: Broker, id: string, host: string, disk: Disk) {
     this.#cluster = cluster
@@ -62,8 +64,8 @@ export class Member {
       onLink: (link) => this.#feed({ kind: 'link', link }),
     })
     this.agent = new Agent(this.#identity())
-    const will = { topic: this.#topic, payload: writeMessage('state', { state: 'offline' }) }
-    this.#bus = new SimBus(broker, process, will)
+    const gone = writeMessage('state', { state: 'offline', instance: this.#instance })
+    this.#bus = new SimBus(broker, process, { topic: this.#topic, payload: gone })
     this.#feed({ kind: 'start', kept: disk.desired })
     this.#subscribe()
     this.#tick()
@@ -125,7 +127,11 @@ export class Member {
   }
 
   #feed(event: AgentEvent): void {
-    for (const effect of this.agent.handle(event, this.process.world.now)) this.#do(effect)
+    const { agentHears, agentDoes } = this.#cluster.mutation
+    const heard = agentHears ? agentHears(event, this.agent.state.epoch) : event
+    if (!heard) return
+    for (const effect of this.agent.handle(heard, this.process.world.now))
+      if (agentDoes?.(effect) ?? true) this.#do(effect)
     const { epoch } = this.agent.state
     if (epoch < this.disk.highest)
       throw new Violation(
@@ -148,13 +154,12 @@ export class Member {
         this.#fetch(effect.work, effect.assignment)
         return
       case 'load':
-        this.process.soon(
-          () => {
-            this.engine.load(effect.assignment.first, effect.assignment.end)
-            this.#feed({ kind: 'loaded', work: effect.work })
-          },
-          world.between(20, 300),
-        )
+        // One after the other, as an engine does its jobs.
+        this.#loadedAt = Math.max(this.#loadedAt, world.now) + world.between(20, 300)
+        this.process.soon(() => {
+          this.engine.load(effect.assignment.first, effect.assignment.end)
+          this.#feed({ kind: 'loaded', work: effect.work })
+        }, this.#loadedAt - world.now)
         return
       case 'join':
         this.#join(effect.epoch, effect.assignment)
@@ -215,7 +220,9 @@ export class Member {
   /** A clean stop. */
   stop(): void {
     this.ring.stop(`node ${this.id} was stopped`)
-    this.#bus.publish(this.#topic, writeMessage('state', { state: 'offline' }), optionsOf('state'))
+    const gone = writeMessage('state', { state: 'offline', instance: this.#instance })
+    if (!this.#cluster.mutation.leavesSilently)
+      this.#bus.publish(this.#topic, gone, optionsOf('state'))
     void this.#bus.close()
     this.process.soon(() => this.process.kill('kill'), 100)
   }

@@ -34,6 +34,8 @@ const decode = (bytes: Uint8Array): Frame => {
 
 const joined = (pieces: Uint8Array[]): Uint8Array => new Uint8Array(Buffer.concat(pieces))
 
+const addressOf = (peer: Peer): string => peer.addresses[0] ?? peer.id
+
 export class Network {
   readonly world: World
   readonly options: NetOptions
@@ -67,7 +69,12 @@ export class Network {
 
   /** The process that listens where a peer says that it is. */
   find(peer: Peer): SimLinks | undefined {
-    return this.listeners.get(peer.addresses[0] ?? peer.id)
+    return this.listeners.get(addressOf(peer))
+  }
+
+  /** Whether the power is cut there. */
+  isDark(peer: Peer): boolean {
+    return this.dark.has(addressOf(peer))
   }
 
   #exit(id: string, links: SimLinks, how: Exit): void {

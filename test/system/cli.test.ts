@@ -1,11 +1,12 @@
 /** The command line with real processes: what people do with it, also wrongly. */
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { buildBundle, finished, type Ran, runMdi, startMdi } from '../fakes/cli.ts'
 import { randomModel } from '../fakes/model.ts'
+import { modelFolder } from '../fakes/modelfolder.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'mdi-cli-'))
 const data = join(folder, 'data')
@@ -47,6 +48,9 @@ test('help and version', async () => {
   assert.match(version.stdout, /^\d+\.\d+\.\d+\n$/)
 })
 
+/** One thread more than this machine has cores. */
+const tooMany = `${availableParallelism() + 1}`
+
 test('usage that is wrong ends with 2 and one sentence', async () => {
   const wrong: [string[], RegExp][] = [
     [['imprt'], /unknown command 'imprt'/],
@@ -57,6 +61,8 @@ test('usage that is wrong ends with 2 and one sentence', async () => {
     [['generate', '--arithmetic', 'sloppy', 'x'], /It is exact or fast/],
     [['generate', '--memory', 'much', 'x'], /a size such as 600M/],
     [['import', 'x.gguf', '--weights', '3'], /It is 8, 4 or keep/],
+    [['generate', '--threads', tooMany, 'x'], /from 1 to \d+, the cores here/],
+    [['node', '--threads', tooMany], /from 1 to \d+, the cores here/],
   ]
   await Promise.all(
     wrong.map(async ([words, sentence]) => refused(await runMdi(mdi, ...words), sentence, 2)),
@@ -139,6 +145,19 @@ test('values beyond their bounds', async () => {
   refused(await runMdi(mdi, 'generate', '--top-p', '7', 'x'), /top/i)
 })
 
+test('a node refuses settings with more threads than it has cores', async () => {
+  const node = {
+    ...mdi,
+    data: join(folder, 'node'),
+    cwd: folder,
+    env: { MDI_ENGINE_THREADS: tooMany },
+  }
+  refused(
+    await runMdi(node, 'node', '--broker', 'mqtt://127.0.0.1:9', '--host', '127.0.0.1'),
+    new RegExp(`engine\\.threads is ${tooMany}, but this machine has \\d+ cores`),
+  )
+})
+
 test('Ctrl-C ends an answer at once, with what was there, and status 130', async () => {
   const child = startMdi(mdi, ['generate', '--raw', '--max-tokens', '100', '--seed', '1', 'tea'])
   const ran = finished(child)
@@ -182,6 +201,21 @@ test('models are listed, as a table and as a document, and removed', async () =>
   const removed = await runMdi(mdi, 'remove', 'second')
   assert.match(removed.stdout, /^Removed second; .* are free again\.\n$/)
   assert.doesNotMatch((await runMdi(mdi, 'models')).stdout, /second/)
+})
+
+test('a model that names no end token imports, and that is said', async () => {
+  const files = modelFolder()
+  const path = at('endless')
+  mkdirSync(path)
+  for (const [name, bytes] of Object.entries(files))
+    if (name !== 'tokenizer_config.json') writeFileSync(join(path, name), bytes)
+  const change = (name: string, from: string, to: string) =>
+    writeFileSync(join(path, name), String(Buffer.from(files[name] ?? [])).replaceAll(from, to))
+  change('config.json', 'eos_token_id', 'no_token_id')
+  change('tokenizer.json', '</s>', '<other>')
+  const ran = await runMdi({ ...mdi, data: at('endless') }, 'import', path)
+  assert.equal(ran.code, 0, ran.stderr)
+  assert.match(ran.stderr, /^endless names no token that ends an answer: .*--max-tokens/)
 })
 
 test('bench measures', async () => {

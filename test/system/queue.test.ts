@@ -30,6 +30,30 @@ describe('a queue and its coordinator', {
     await broker?.stop()
   })
 
+  test('a cancel right behind its request ends it, every time', async () => {
+    const { bus } = cluster.watch
+    type Said = { status: string; transaction: string; data: { reason?: string } }
+    const said = new Events<Said>()
+    for (const verb of ['generate', 'cancel'])
+      bus.subscribe(`mdi/bridge/response/${verb}`, ({ payload }) =>
+        said.add(JSON.parse(Buffer.from(payload).toString()) as Said),
+      )
+    const options = { qos: 1, retain: false } as const
+    for (let i = 0; i < 8; i++) {
+      const id = `c${i}`
+      const ask = { transaction: id, prompt: 'Once', stream: false, sampling: sampling(i) }
+      bus.publish('mdi/bridge/request/generate', JSON.stringify(ask), options)
+      const cancel = { id, transaction: `${id} cancel` }
+      bus.publish('mdi/bridge/request/cancel', JSON.stringify(cancel), options)
+    }
+    for (let i = 0; i < 8; i++) {
+      const cancel = await said.next((s) => s.transaction === `c${i} cancel`)
+      assert.equal(cancel.status, 'ok')
+      const { data } = await said.next((s) => s.transaction === `c${i}`)
+      assert.equal(data.reason, 'cancelled')
+    }
+  })
+
   test('killed with a full ring and a queue: every request is answered after the restart', async () => {
     const { bus } = cluster.watch
     const messages = new Events<{ topic: string; said: Record<string, unknown> }>()

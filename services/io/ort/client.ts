@@ -1,4 +1,5 @@
 /** The engine as the other threads see it: every call goes to its worker. */
+import { withoutVocabulary } from '../../model/manifest.ts'
 import type {
   Arithmetic,
   Engine,
@@ -33,7 +34,10 @@ export class WorkerEngine implements Engine {
   }
 
   load(assignment: EngineAssignment, onProgress?: OnProgress): Promise<EngineReport> {
-    return this.#worker.call('load', [assignment], { onProgress }) as Promise<EngineReport>
+    const manifest = withoutVocabulary(assignment.manifest)
+    return this.#worker.call('load', [{ ...assignment, manifest }], {
+      onProgress,
+    }) as Promise<EngineReport>
   }
 
   run(job: Job): Promise<JobOutput> {

@@ -1,6 +1,7 @@
 /** The engine on small random models, in the exact arithmetic, against plain loops. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { TypedValue } from '../../../services/model/ggufwriter.ts'
 import { memorySource } from '../../../services/model/source.ts'
 import type { RandomOptions, RandomShape } from '../../../services/model/synthetic.ts'
 import { largestDifference, open, rows, score, testModel, withEngine } from '../../fakes/engine.ts'
@@ -49,6 +50,16 @@ for (const type of types) {
     assert.ok(worst <= LIMIT, `${worst}`)
   })
 }
+
+test('caps that a file names count in a family that has none by itself', async () => {
+  const cap = (value: number): TypedValue => ({ type: 'f32', value })
+  const keys = {
+    'gemma3.attn_logit_softcapping': cap(0.5),
+    'gemma3.final_logit_softcapping': cap(2),
+  }
+  const worst = await difference(familyShapes.gemma3 ?? {}, { type: 'Q8_0', keys })
+  assert.ok(worst <= LIMIT, `${worst}`)
+})
 
 for (const [family, shape] of Object.entries(familyShapes)) {
   test(`a model of the family ${family} computes as its definition reads`, async () => {
