@@ -4,6 +4,7 @@
  * pieces on a topic of its own.
  */
 import { MdiError } from '../errors.ts'
+import { limits } from '../limits.ts'
 import { checkSampling } from '../model/sampler.ts'
 import type { Bus, BusMessage, Clock, Random } from '../ports.ts'
 import {
@@ -13,6 +14,7 @@ import {
   matchTopic,
   optionsOf,
   readRequest,
+  transactionIn,
   transactionOf,
   verbOf,
   writeMessage,
@@ -85,15 +87,17 @@ export class Bridge {
   }
 
   start(): void {
-    this.#bus.subscribe(filterOf('request'), (message) => {
+    const hear = (message: BusMessage) => {
       // A request that is retained would be carried out again at every start.
       if (!message.retained) void this.#request(message)
-    })
+    }
+    this.#bus.subscribe(filterOf('request'), hear, { long: true })
   }
 
   async #request(message: BusMessage): Promise<void> {
     const name = matchTopic(message.topic)?.parameters.verb ?? ''
-    const transaction = transactionOf(message.payload)
+    const { wholeBytes } = message
+    const transaction = (wholeBytes === undefined ? transactionOf : transactionIn)(message.payload)
     const asker = (verb: Verb): Asker => ({
       verb,
       ...(transaction !== undefined && { transaction }),
@@ -106,6 +110,11 @@ export class Bridge {
       const from = asker(verbOf(name))
       if (from.responseTopic !== undefined)
         checkAnswerTopic(from.responseTopic, this.#actions.reserved)
+      if (wholeBytes !== undefined)
+        throw new MdiError(
+          'bad-value',
+          `The request has ${wholeBytes} bytes; at most ${limits.controlBytes} are read.`,
+        )
       if (this.#known(from, message.payload)) return
       await this.#do(from, message.payload)
     } catch (error) {
