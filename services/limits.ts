@@ -123,6 +123,8 @@ export const limits = {
 
   /** Control plane: one MQTT payload. */
   controlBytes: 1 * MiB,
+  /** Of one that is longer, so much is looked at to answer whoever sent it. */
+  prefixBytes: 4 * KiB,
   /** A whole MQTT packet; mosquitto's own bound is 2,000,000. */
   packetBytes: 1.5 * MiB,
   /** Messages that wait for the broker while it is away, retained ones apart, and those. */

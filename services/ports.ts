@@ -174,7 +174,12 @@ export interface Bus {
    */
   publish(topic: string, payload: string, options: PublishOptions): void
   /** Receives what matches the filter, now and after every reconnect. */
-  subscribe(filter: string, handler: (message: BusMessage) => void): void
+  subscribe(
+    filter: string,
+    handler: (message: BusMessage) => void,
+    /** Those that are too long come too, cut (`wholeBytes`), so that whoever asked is answered. */
+    options?: { long?: boolean },
+  ): void
   /** Called at every change; retained state is published again at each `up`. */
   onConnection(handler: (connection: Connection) => void): void
   close(): Promise<void>
@@ -193,6 +198,8 @@ export type BusMessage = {
   topic: string
   payload: Uint8Array
   retained: boolean
+  /** It was too long: `payload` is only its beginning. */
+  wholeBytes?: number
   /** MQTT 5 only. */
   responseTopic?: string
   correlation?: Uint8Array

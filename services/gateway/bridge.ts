@@ -4,6 +4,8 @@
  * pieces on a topic of its own.
  */
 import { MdiError } from '../errors.ts'
+import { limits } from '../limits.ts'
+import type { ChatMessage } from '../model/chat.ts'
 import { checkSampling } from '../model/sampler.ts'
 import type { Bus, BusMessage, Clock, Random } from '../ports.ts'
 import {
@@ -13,12 +15,14 @@ import {
   matchTopic,
   optionsOf,
   readRequest,
+  transactionIn,
   transactionOf,
   verbOf,
   writeMessage,
 } from '../wire/topics.ts'
 import type { Response, Verb, VerbData, VerbRequest } from '../wire/verbs.ts'
 import { checkAnswerTopic, wrongAnswerTopic } from './answertopic.ts'
+import { Conversations } from './conversations.ts'
 import type { CoreListener, CoreRequest, Place } from './core.ts'
 import type { Answer, TextRequest } from './generation.ts'
 
@@ -72,6 +76,7 @@ export class Bridge {
   readonly #clock: Clock
   readonly #random: Random
   readonly #actions: BridgeActions
+  readonly #conversations: Conversations
   /** What was asked and is not answered yet, how often, and the last answers, by `keyOf`. */
   readonly #asked = new Map<string, number>()
   readonly #answered = new Map<string, string>()
@@ -80,20 +85,23 @@ export class Bridge {
   constructor(bus: Bus, clock: Clock, random: Random, actions: BridgeActions) {
     this.#bus = bus
     this.#clock = clock
+    this.#conversations = new Conversations(clock)
     this.#random = random
     this.#actions = actions
   }
 
   start(): void {
-    this.#bus.subscribe(filterOf('request'), (message) => {
+    const hear = (message: BusMessage) => {
       // A request that is retained would be carried out again at every start.
       if (!message.retained) void this.#request(message)
-    })
+    }
+    this.#bus.subscribe(filterOf('request'), hear, { long: true })
   }
 
   async #request(message: BusMessage): Promise<void> {
     const name = matchTopic(message.topic)?.parameters.verb ?? ''
-    const transaction = transactionOf(message.payload)
+    const { wholeBytes } = message
+    const transaction = (wholeBytes === undefined ? transactionOf : transactionIn)(message.payload)
     const asker = (verb: Verb): Asker => ({
       verb,
       ...(transaction !== undefined && { transaction }),
@@ -106,6 +114,11 @@ export class Bridge {
       const from = asker(verbOf(name))
       if (from.responseTopic !== undefined)
         checkAnswerTopic(from.responseTopic, this.#actions.reserved)
+      if (wholeBytes !== undefined)
+        throw new MdiError(
+          'bad-value',
+          `The request has ${wholeBytes} bytes; at most ${limits.controlBytes} are read.`,
+        )
       if (this.#known(from, message.payload)) return
       await this.#do(from, message.payload)
     } catch (error) {
@@ -161,18 +174,44 @@ export class Bridge {
     const sampling = checkSampling({ seed: this.#random.uint32(), ...request.sampling })
     const text: TextRequest = {
       id,
-      input: 'prompt' in request ? { prompt: request.prompt } : { messages: request.messages },
+      input:
+        'prompt' in request ? { prompt: request.prompt } : { messages: this.#withTurns(request) },
       sampling,
       maxTokens: request.maxTokens,
       stop: request.stop ?? [],
     }
     const stream = request.stream ?? true
-    const listener = this.#listener(asker, id, stream)
+    const told = this.#listener(asker, id, stream)
+    const listener = 'prompt' in request ? told : this.#remembering(request, told)
     const client = request.client ?? asker.responseTopic ?? 'mqtt'
     this.#actions.generate({ client: `mqtt ${client}`, text, model: request.model }, listener, {
       asker,
       stream,
     })
+  }
+
+  /** A chat's messages, with the turns of its conversation before them. */
+  #withTurns({ messages, conversation }: VerbRequest<'chat'>): ChatMessage[] {
+    if (conversation === undefined) return messages
+    const system = messages.filter(({ role }) => role === 'system')
+    const rest = messages.filter(({ role }) => role !== 'system')
+    return [...system, ...this.#conversations.messages(conversation), ...rest]
+  }
+
+  #remembering(
+    { messages, conversation }: VerbRequest<'chat'>,
+    listener: CoreListener,
+  ): CoreListener {
+    const last = messages.at(-1)
+    if (conversation === undefined || last?.role !== 'user') return listener
+    return {
+      ...listener,
+      end: (answer) => {
+        if (answer.reason !== 'cancelled')
+          this.#conversations.add(conversation, last.content, answer.text)
+        listener.end(answer)
+      },
+    }
   }
 
   /** The request's name: its own, its transaction where that can be one, or a new one. */

@@ -13,10 +13,15 @@ export class GatedBus implements Bus {
     if (this.open) this.#bus.publish(topic, payload, options)
   }
 
-  subscribe(filter: string, handler: (message: BusMessage) => void): void {
-    this.#bus.subscribe(filter, (message) => {
+  subscribe(
+    filter: string,
+    handler: (message: BusMessage) => void,
+    options?: { long?: boolean },
+  ): void {
+    const hear = (message: BusMessage) => {
       if (this.open) handler(message)
-    })
+    }
+    this.#bus.subscribe(filter, hear, options)
   }
 
   onConnection(handler: (connection: Connection) => void): void {

@@ -27,6 +27,7 @@ export class KeptRequests {
   /** Bytes of the requests that are kept whole. */
   #bytes = 0
   #saving = false
+  #written: Promise<void> = Promise.resolve()
   #changed = false
 
   /** @param save keeps a text in the place of the last one; called again only when it is done */
@@ -96,7 +97,12 @@ export class KeptRequests {
   /** Has what is kept now saved. */
   write(): void {
     this.#changed = true
-    if (!this.#saving) void this.#writeAll()
+    if (!this.#saving) this.#written = this.#writeAll()
+  }
+
+  /** Resolves when all is saved. */
+  written(): Promise<void> {
+    return this.#written
   }
 
   async #writeAll(): Promise<void> {

@@ -32,6 +32,7 @@ export class Owner implements TokenSource {
   readonly #links: Links
   readonly #clock: Clock
   readonly #requests = new Map<string, Request>()
+  #closed = false
   #starter: Peer | undefined
   #link: Link | undefined
   #stopWaiting: (() => void) | undefined
@@ -77,6 +78,7 @@ export class Owner implements TokenSource {
 
   /** @param nextStep tokens are told from this step on */
   open(open: Open, listener: Listener, again = false, nextStep = open.generated): void {
+    if (this.#closed) return
     const request = { open, listener, sent: again, nextStep, cancelled: false, again }
     this.#requests.set(open.id, request)
     if (!this.#starter) {
@@ -85,6 +87,15 @@ export class Owner implements TokenSource {
     }
     if (this.#link) this.#send(request)
     else this.#wait()
+  }
+
+  /** Forgets every request: this process ends, and the one after it may ask for them again. */
+  close(): void {
+    this.#closed = true
+    this.#requests.clear()
+    this.#unsent = []
+    this.#stopWaiting?.()
+    this.#stopAgain?.()
   }
 
   cancel(id: string): void {

@@ -19,13 +19,19 @@ export class RebasedBus implements Bus {
     this.#bus.publish(this.place(topic), payload, options)
   }
 
-  subscribe(filter: string, handler: (message: BusMessage) => void): void {
+  subscribe(
+    filter: string,
+    handler: (message: BusMessage) => void,
+    options?: { long?: boolean },
+  ): void {
     const own = filter.startsWith(`${BASE}/`)
-    this.#bus.subscribe(own ? this.#base + filter.slice(BASE.length) : filter, (message) => {
+    const place = own ? this.#base + filter.slice(BASE.length) : filter
+    const hear = (message: BusMessage) => {
       const { topic } = message
       const ours = topic.startsWith(`${this.#base}/`)
       handler(own && ours ? { ...message, topic: BASE + topic.slice(this.#base.length) } : message)
-    })
+    }
+    this.#bus.subscribe(place, hear, options)
   }
 
   onConnection(handler: (connection: Connection) => void): void {

@@ -33,7 +33,7 @@ const PORTS = { mqtt: 1883, mqtts: 8883, ws: 80, wss: 443 } as const
 /** Closed without an answer this often, version 5 is given up too. */
 const SILENT_CLOSES = 2
 
-type Subscription = { filter: string; handler: (message: BusMessage) => void }
+type Subscription = { filter: string; handler: (message: BusMessage) => void; long: boolean }
 
 /** Whether a topic is matched by a filter with `+` and `#` (MQTT 3.1.1, 4.7). */
 export const matchesFilter = (filter: string, topic: string): boolean => {
@@ -123,8 +123,12 @@ export class MqttBus implements Bus {
     else this.#outbox.keep(message)
   }
 
-  subscribe(filter: string, handler: (message: BusMessage) => void): void {
-    this.#subscriptions.push({ filter, handler })
+  subscribe(
+    filter: string,
+    handler: (message: BusMessage) => void,
+    { long = false }: { long?: boolean } = {},
+  ): void {
+    this.#subscriptions.push({ filter, handler, long })
     if (this.#up) this.#subscribe([filter])
   }
 
@@ -285,19 +289,20 @@ export class MqttBus implements Bus {
   }
 
   #receive(topic: string, payload: Uint8Array, packet: IPublishPacket): void {
-    if (payload.length > limits.controlBytes) {
-      this.#options.onTrouble?.(`A message on ${topic} has ${payload.length} bytes: not read.`)
-      return
-    }
+    const wholeBytes = payload.length
+    const tooLong = wholeBytes > limits.controlBytes
+    if (tooLong)
+      this.#options.onTrouble?.(`A message on ${topic} has ${wholeBytes} bytes: not read.`)
     const { responseTopic, correlationData } = packet.properties ?? {}
     const message: BusMessage = {
       topic,
-      payload,
+      payload: tooLong ? payload.subarray(0, limits.prefixBytes) : payload,
       retained: packet.retain,
+      ...(tooLong && { wholeBytes }),
       ...(responseTopic === undefined ? {} : { responseTopic }),
       ...(correlationData === undefined ? {} : { correlation: correlationData }),
     }
-    for (const { filter, handler } of [...this.#subscriptions])
-      if (matchesFilter(filter, topic)) handler(message)
+    for (const { filter, handler, long } of [...this.#subscriptions])
+      if ((long || !tooLong) && matchesFilter(filter, topic)) handler(message)
   }
 }

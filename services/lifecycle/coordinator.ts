@@ -290,9 +290,10 @@ class CoordinatorProcess {
     this.#stopHealth()
     this.#stopResuming()
     await this.#gateway?.stop()
+    await this.#desk.close()
     await this.#bus.close()
     await this.#links.close()
-    await this.#desk.close()
+    await this.#kept.written()
     await this.#store.close()
     this.#finish()
   }

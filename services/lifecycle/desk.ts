@@ -39,6 +39,7 @@ export class Desk {
   readonly generations: Generations
   readonly #options: DeskOptions
   readonly #owner: Owner
+  #closed = false
   #ring: LoadedRing | undefined
   #text: Promise<TextSide> | undefined
   /** Tokens since the desk was opened. */
@@ -52,7 +53,7 @@ export class Desk {
     this.generations = new Generations(this.#owner, clock)
     this.core = new RequestCore({
       clock,
-      places: () => (options.holds?.() ? 0 : placesOf(this.#ring?.stages ?? 1)),
+      places: () => (this.#closed || options.holds?.() ? 0 : placesOf(this.#ring?.stages ?? 1)),
       run: (request, listener) => void this.#run(request, this.#counted(listener)),
       stop: (id) => this.generations.cancel(id),
     })
@@ -116,7 +117,10 @@ export class Desk {
     else this.core.submit(again, listener)
   }
 
+  /** Nothing runs or ends any more: what was asked is for the process after this one. */
   async close(): Promise<void> {
+    this.#closed = true
+    this.#owner.close()
     await this.#text?.then(
       (t) => t.close(),
       () => {},

@@ -102,9 +102,9 @@ class GatewayProcess {
   async stop(): Promise<void> {
     this.#stopRate()
     await this.#gateway.stop()
+    await this.#desk.close()
     await this.#bus.close()
     await this.#links.close()
-    await this.#desk.close()
   }
 
   /** What this gateway's own requests make of the ring, now and then. */

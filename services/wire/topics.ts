@@ -283,6 +283,13 @@ export const transactionOf = (payload: Uint8Array): string | number | undefined 
   }
 }
 
+/** The same of a request that is cut: looked for in its beginning. */
+export const transactionIn = (prefix: Uint8Array): string | number | undefined => {
+  const text = new TextDecoder().decode(prefix)
+  const found = /"transaction"\s*:\s*("(?:[^"\\]|\\.){0,200}"|-?\d+(?:\.\d+)?(?=[\s,}]))/.exec(text)
+  return transactionOf(Buffer.from(`{"transaction":${found?.[1] ?? 'null'}}`))
+}
+
 /** Whether a request says that it was asked before. */
 export const isAgain = (payload: Uint8Array): boolean => {
   try {

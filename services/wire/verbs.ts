@@ -86,6 +86,11 @@ export const verbs = {
         .array(z.object({ role: z.enum(['system', 'user', 'assistant']), content: text }))
         .min(1)
         .max(limits.chatMessages),
+      /**
+       * A conversation that is remembered for a while: its turns so far come before `messages`,
+       * which then hold what is new (and the system message, each time).
+       */
+      conversation: z.string().min(1).max(128).optional(),
     }),
     data: generated,
   },

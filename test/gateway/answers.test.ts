@@ -67,3 +67,24 @@ test('a response topic that no message may have, or that is not the client’s, 
   }
   assert.equal(done(), 0)
 })
+
+test('a request that is too long is answered, by the transaction of its beginning', async () => {
+  const { bus, done } = setUp()
+  for (const [text, transaction] of [
+    ['{"transaction":"t 1","prompt":"xxx', 't 1'],
+    ['{"prompt":"\\"transaction\\":5", "transaction": 7, "x', 7],
+    ['{"prompt":"xxx', undefined],
+    ['{"transaction":12', undefined],
+  ] as const) {
+    const since = bus.published.all.length
+    bus.come('mdi/bridge/request/models', text, { wholeBytes: 2_000_000 })
+    const { payload } = await bus.published.next(() => true, since)
+    const answer = JSON.parse(payload) as Record<string, unknown>
+    assert.deepEqual([answer.status, answer.transaction], ['error', transaction])
+    assert.match(
+      String(answer.error),
+      /^The request has 2000000 bytes; at most 1048576 are read\.$/,
+    )
+  }
+  assert.equal(done(), 0)
+})

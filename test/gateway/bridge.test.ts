@@ -101,3 +101,21 @@ test('answers are kept for whoever asks again, so many bytes of them', async () 
   await null
   assert.equal(times(), 2, 'that answer had made room')
 })
+
+test('a chat’s conversation is remembered by its id, the system message first', () => {
+  const { ask, end, running } = setUp()
+  const chat = (id: string, content: string, conversation?: string) => {
+    const messages = [
+      { role: 'system', content: 'Be brief.' },
+      { role: 'user', content },
+    ]
+    ask('chat', { id, messages, stream: false, ...(conversation && { conversation }) })
+    const { input } = Object(running.get(id)?.request.text) as { input: { messages: object[] } }
+    return input.messages.map((m) => Object(m).content)
+  }
+  assert.deepEqual(chat('a', 'one', 'c'), ['Be brief.', 'one'])
+  end('a', 'first')
+  assert.deepEqual(chat('b', 'two', 'c'), ['Be brief.', 'one', 'first', 'two'])
+  assert.deepEqual(chat('c', 'two'), ['Be brief.', 'two'])
+  assert.deepEqual(chat('d', 'two', 'other'), ['Be brief.', 'two'])
+})

@@ -257,6 +257,25 @@ test('a message for which the broker hangs up is given up, and what follows goes
   assert.ok(a.connections.all.length <= 3, JSON.stringify(a.connections.all))
 })
 
+test('a message that is too long comes cut to whoever wants it so', {
+  skip: mosquitto ? false : 'mosquitto is not installed',
+}, async (t) => {
+  const broker = await startMosquitto(mosquitto as string)
+  t.after(() => broker.stop())
+  const a = client(t, broker.port)
+  const long = new Events<BusMessage>()
+  a.bus.subscribe('mdi/x', long.add, { long: true })
+  await a.connections.next(isUp)
+  const other = await mqtt.connectAsync(`mqtt://127.0.0.1:${broker.port}`)
+  t.after(() => other.endAsync(true))
+  await other.publishAsync('mdi/x', 'y'.repeat(limits.controlBytes + 1))
+  const { wholeBytes, payload } = await long.next(() => true)
+  assert.deepEqual([wholeBytes, payload.length], [limits.controlBytes + 1, limits.prefixBytes])
+  await other.publishAsync('mdi/x', 'short')
+  await a.messages.next(says('short'))
+  assert.equal(a.messages.all.length, 1)
+})
+
 test('a broker’s address that is none, and a password in it that is not told', () => {
   for (const url of ['nonsense://u:secret@h', '192.168.1.10', 'mqtt://', ''])
     assert.throws(

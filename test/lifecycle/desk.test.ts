@@ -229,3 +229,20 @@ test('a kept request whose model cannot be opened is answered', async () => {
   assert.deepEqual(log, ['There is no model toy here.'])
   assert.deepEqual(desk.core.load, { running: 0, queued: 0 })
 })
+
+test('a desk that is closed starts nothing more, ends nothing, and waits for nothing', async () => {
+  const { desk, submit, starter, log, clock } = setUp()
+  for (let i = 0; i < 12; i++) submit(`r${i}`)
+  await settled()
+  starter.deliver()
+  const heard = starter.heard.length
+  assert.ok(heard > 0 && desk.core.load.queued > 0)
+  await desk.close()
+  starter.down()
+  submit('late')
+  await settled()
+  clock.advance(60_000)
+  assert.equal(clock.waiting, 0)
+  assert.equal(starter.heard.length, heard)
+  assert.deepEqual(log, [])
+})

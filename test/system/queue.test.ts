@@ -54,6 +54,34 @@ describe('a queue and its coordinator', {
     }
   })
 
+  test('ended in order with a full ring and a queue: all is kept for the one after it', async () => {
+    const { bus } = cluster.watch
+    const answers = new Events<{ status: string; transaction: string }>()
+    bus.subscribe('mdi/bridge/response/generate', ({ payload }) =>
+      answers.add(JSON.parse(Buffer.from(payload).toString())),
+    )
+    const queued = new Events<string>()
+    bus.subscribe('mdi/bridge/stream/#', ({ payload }) =>
+      queued.add(Buffer.from(payload).toString()),
+    )
+    const all = Array.from({ length: RUNNING + WAITING }, (_, i) => `e${i}`)
+    for (const [i, transaction] of all.entries()) {
+      const ask = { transaction, prompt: `Once ${i}`, maxTokens: 300, sampling: sampling(i) }
+      const options = { qos: 1, retain: false } as const
+      bus.publish('mdi/bridge/request/generate', JSON.stringify(ask), options)
+    }
+    await queued.next((text) => text.includes(`"position":${WAITING},`))
+    const since = cluster.coordinator.lines.length
+    assert.deepEqual(await cluster.coordinator.stop(), { code: 0, signal: null })
+    const last = cluster.coordinator.lines.slice(since)
+    assert.equal(last.filter((line) => /is not: |closed/.test(line)).length, 0, last.join('\n'))
+    cluster.coordinator.start()
+    for (const transaction of all) {
+      const answer = await answers.next((a) => a.transaction === transaction)
+      assert.equal(answer.status, 'ok', JSON.stringify(answer))
+    }
+  })
+
   test('killed with a full ring and a queue: every request is answered after the restart', async () => {
     const { bus } = cluster.watch
     const messages = new Events<{ topic: string; said: Record<string, unknown> }>()

@@ -24,7 +24,7 @@ const read = ({ payload }: BusMessage): Heard | undefined => {
     return undefined
   }
   const { input, siteId, sessionId, id, lang } = Object(value) as Record<string, unknown>
-  if (typeof input !== 'string' || input.trim() === '') return undefined
+  if (typeof input !== 'string') return undefined
   const text = (key: string, given: unknown) =>
     typeof given === 'string' && given !== '' && given.length <= 200 ? { [key]: given } : {}
   return {
