@@ -135,7 +135,7 @@ test('a prompt longer than the context, and more context than the model has', as
 test('a model that does not fit is refused beforehand, with the figures', async () => {
   refused(
     await runMdi(mdi, 'generate', '--memory', '100K', 'x'),
-    /small needs \d+ MB here \(weights \d+ MB, cache \d+ MB for 128 positions\); \d+ MB are available/,
+    /small needs 1\d\d MB here \(program and tokenizer 1\d\d MB, weights \d+ MB, working memory \d+ MB, cache \d+ MB for 128 positions\); \d+ MB are available/,
   )
 })
 
