@@ -134,7 +134,7 @@ export type LocalOptions = {
 export const CHUNK_ROWS = 64
 
 /** Positions unless a person says otherwise: most chats fit, and a small board too. */
-const DEFAULT_CONTEXT = 4_096
+export const DEFAULT_CONTEXT = 4_096
 
 /** A ring of one in this process. */
 export type LocalRing = {
