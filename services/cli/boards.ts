@@ -4,7 +4,7 @@ import { planNodes } from '../control/plan.ts'
 import { MdiError } from '../errors.ts'
 import { availableMemory, hostKey } from '../io/system.ts'
 import type { Costed } from '../plan/cost.ts'
-import { modelCost, PLANNED_POSITIONS } from '../plan/cost.ts'
+import { modelCost, ownerBytes, PLANNED_POSITIONS } from '../plan/cost.ts'
 import { type Fit, fitOf } from '../plan/fits.ts'
 import type { PlanNode } from '../plan/partition.ts'
 import type { Online } from '../wire/control.ts'
@@ -16,6 +16,8 @@ export type Boards = {
   nodes: PlanNode[]
   /** What they are, for a person. */
   about: string
+  /** This machine, which runs nothing yet: program and tokenizer come on top of the model. */
+  alone: boolean
 }
 
 const memory = (nodes: readonly PlanNode[]): string => {
@@ -27,7 +29,7 @@ const memory = (nodes: readonly PlanNode[]): string => {
 const alone = (command: Command): Boards => {
   const memoryBytes = availableMemory(settingsOf(command).engine.memory)
   const nodes = [{ id: 'this machine', memoryBytes, speed: 1, host: hostKey() }]
-  return { nodes, about: `this machine, which can give ${memory(nodes)}` }
+  return { nodes, about: `this machine, which can give ${memory(nodes)}`, alone: true }
 }
 
 /** Boards of the ring where the settings name a broker; this machine where none answers. */
@@ -40,7 +42,11 @@ export const boardsOf = async (command: Command): Promise<Boards> => {
     if (online.length === 0) return alone(command)
     const plan = planNodes(online)
     const many = plan.length === 1 ? '1 board' : `${plan.length} boards`
-    return { nodes: plan, about: `${many} of the ring, which can give ${memory(plan)}` }
+    return {
+      nodes: plan,
+      about: `${many} of the ring, which can give ${memory(plan)}`,
+      alone: false,
+    }
   } catch (error) {
     if (!(error instanceof MdiError)) throw error
     process.stderr.write(`${error.message} Reckoning with this machine alone.\n`)
@@ -49,8 +55,11 @@ export const boardsOf = async (command: Command): Promise<Boards> => {
 }
 
 /** Whether a model fits the boards. */
-export const fitsBoards = (model: Costed, { nodes }: Boards): Fit =>
-  fitOf(modelCost(model), nodes, Math.min(model.spec.context, PLANNED_POSITIONS))
+export const fitsBoards = (model: Costed, { nodes, alone }: Boards): Fit => {
+  const own = alone ? ownerBytes(model) : 0
+  const left = nodes.map((n) => ({ ...n, memoryBytes: Math.max(0, n.memoryBytes - own) }))
+  return fitOf(modelCost(model), left, Math.min(model.spec.context, PLANNED_POSITIONS))
+}
 
 /** The same for a person. @param boards how many there are */
 export const fitText = (fit: Fit, boards: number): string => {

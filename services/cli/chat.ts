@@ -12,6 +12,7 @@ import {
   samplingOf,
   stopsOf,
 } from './options.ts'
+import { cutNote } from './output.ts'
 import { addSpeakerOptions, type Speaker, type SpeakerOptions, withSpeaker } from './speaker.ts'
 
 type Options = SpeakerOptions & SamplingOptions & { system?: string }
@@ -86,6 +87,8 @@ const answerTurn = async (
     const answer = await speaker.answer(request, (text) => process.stdout.write(text))
     process.stdout.write(answer.reason === 'cancelled' ? ' …\n' : '\n')
     messages.push({ role: 'assistant', content: answer.text })
+    const cut = cutNote(answer, options.maxTokens)
+    if (cut !== undefined) process.stderr.write(`(${cut})\n`)
     // What no longer fits is dropped for good, so the prompt's making stays quick.
     if (answer.dropped > 0) {
       process.stderr.write(`(${answer.dropped} old turns no longer fit into the context)\n`)

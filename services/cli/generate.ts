@@ -12,7 +12,7 @@ import {
   samplingOf,
   stopsOf,
 } from './options.ts'
-import { bytes, json } from './output.ts'
+import { bytes, cutNote, json } from './output.ts'
 import { addSpeakerOptions, type Speaker, type SpeakerOptions, withSpeaker } from './speaker.ts'
 
 type Options = SpeakerOptions &
@@ -37,7 +37,17 @@ export const addGenerate = (program: Command, entry: Entry): void => {
       const texts = await Promise.all(prompts.map((p) => (p === '-' ? readInput() : p)))
       const sampling = samplingOf(options)
       const stop = stopsOf(options)
+      if (options.raw && options.system !== undefined)
+        throw new MdiError(
+          'usage',
+          'With --raw there is no place for --system: put it into the prompt, or leave --raw out.',
+        )
       await withSpeaker(entry, self, options, async (speaker) => {
+        if (!speaker.chats && options.system !== undefined)
+          throw new MdiError(
+            'bad-value',
+            `${speaker.model} has no chat template, so there is no place for --system: put it into the prompt.`,
+          )
         const requests = texts.map((text): TextRequest => {
           const raw = options.raw || !speaker.chats
           return {
@@ -92,7 +102,7 @@ const answerAll = async (
     json({ model: speaker.model, nodes: speaker.nodes?.(), answers })
   } else if (!options.quiet) {
     const answers = settled.flatMap((s) => (s.status === 'fulfilled' ? [s.value] : []))
-    for (const answer of answers) figures(answer)
+    for (const answer of answers) figures(answer, options.maxTokens)
     const nodes = answers.length > 0 ? (speaker.nodes?.() ?? []) : []
     for (const { node, layers, residentBytes } of nodes)
       process.stderr.write(`(${node}: ${layers} layers, ${bytes(residentBytes)})
@@ -104,12 +114,14 @@ const answerAll = async (
     throw new MdiError('cancelled', 'Cancelled.')
 }
 
-const figures = (answer: Answer): void => {
+const figures = (answer: Answer, maxTokens: number | undefined): void => {
   const first =
     answer.firstTokenMs === undefined ? '' : `, first after ${Math.round(answer.firstTokenMs)} ms`
   const rate =
     answer.tokensPerSecond === undefined ? '' : `, ${answer.tokensPerSecond.toFixed(1)} tokens/s`
-  process.stderr.write(`(${answer.promptTokens} + ${answer.tokens} tokens${first}${rate})\n`)
+  const cut = cutNote(answer, maxTokens)
+  const note = cut === undefined ? '' : `; ${cut}`
+  process.stderr.write(`(${answer.promptTokens} + ${answer.tokens} tokens${first}${rate}${note})\n`)
 }
 
 type Printer = { text: (text: string) => void; end: () => void }

@@ -6,7 +6,7 @@ import { dropUnfinished, unfinished } from '../lifecycle/pull.ts'
 import { catalogue } from '../model/catalogue.ts'
 import { formatSource } from '../model/sources.ts'
 import type { Manifest } from '../model/spec.ts'
-import { modelCost, PLANNED_POSITIONS } from '../plan/cost.ts'
+import { aloneBytes, PLANNED_POSITIONS } from '../plan/cost.ts'
 import { boardMemory, type Fit } from '../plan/fits.ts'
 import { type Boards, boardsOf, fitsBoards, fitText } from './boards.ts'
 import { withProgress } from './import.ts'
@@ -25,14 +25,14 @@ const listOf = (models: readonly Manifest[], boards: Boards) =>
     context: m.spec.context,
     bytes: m.records.reduce((sum, r) => sum + r.bytes, 0),
     runtimeBytes: m.records.reduce((sum, r) => sum + r.runtimeBytes, 0),
+    memory: aloneBytes(m, Math.min(m.spec.context, PLANNED_POSITIONS)),
     fit: fitsBoards(m, boards),
   }))
 
 const catalogueOf = (here: ReadonlySet<string>, boards: Boards) =>
   catalogue().map(({ name, family, licence, mix, sources, sketch }) => {
-    const cost = modelCost(sketch)
     const positions = Math.min(sketch.spec.context, PLANNED_POSITIONS)
-    const memory = COUNTS.map((n) => [n, boardMemory(cost, n, positions)] as const)
+    const memory = COUNTS.map((n) => [n, boardMemory(sketch, n, positions)] as const)
     return {
       ...{ name, family, licence, weights: mix },
       parameters: sketch.parameters,
@@ -62,7 +62,7 @@ const showHere = ({ models }: Listing, boards: number): void => {
         m.layers,
         m.context,
         bytes(m.bytes),
-        bytes(m.runtimeBytes),
+        bytes(m.memory),
         fitText(m.fit, boards),
       ]),
     )

@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { type Command, InvalidArgumentError } from 'commander'
 import { MdiError } from '../errors.ts'
-import { CHUNK_ROWS } from '../lifecycle/local.ts'
+import { DEFAULT_TOKENS } from '../gateway/generation.ts'
+import { CHUNK_ROWS, DEFAULT_CONTEXT } from '../lifecycle/local.ts'
 import { checkSampling, defaultSampling, type SamplingParameters } from '../model/sampler.ts'
 import { checkStops } from '../model/stream.ts'
 import type { Arithmetic } from '../ports.ts'
@@ -65,7 +66,11 @@ export const addEngineOptions = (command: Command): Command =>
   command
     .option('--arithmetic <kind>', 'fast (8-bit activations) or exact (fp32)', arithmetic, 'fast')
     .option('--threads <n>', 'threads that compute', threads, Math.min(4, availableParallelism()))
-    .option('--context <n>', 'positions that a conversation may reach', whole(16))
+    .option(
+      '--context <n>',
+      `positions that a conversation may reach; otherwise the model's own, ${DEFAULT_CONTEXT} at most`,
+      whole(16),
+    )
     .option('--chunk-rows <n>', 'tokens of a prompt computed at a time', whole(1), CHUNK_ROWS)
     .option('--memory <size>', 'memory to use at most, such as 600M', size)
 
@@ -86,7 +91,11 @@ export type SamplingOptions = {
 export const addSamplingOptions = (command: Command): Command => {
   const d = defaultSampling
   return command
-    .option('--max-tokens <n>', 'tokens of the answer at most', whole(1))
+    .option(
+      '--max-tokens <n>',
+      `tokens of the answer at most; otherwise ${DEFAULT_TOKENS}`,
+      whole(1),
+    )
     .option('--greedy', 'always the likeliest token')
     .option('--temperature <t>', '0 is greedy', number, d.temperature)
     .option('--top-k <n>', 'sample among the n likeliest; 0 is off', whole(0), d.topK)
@@ -103,16 +112,29 @@ export const addSamplingOptions = (command: Command): Command => {
 export const samplingOf = (options: SamplingOptions): SamplingParameters => {
   const seed = options.seed ?? randomBytes(4).readUInt32LE()
   if (seed > 0xffff_ffff) throw new MdiError('bad-value', 'A seed is below 4294967296.')
-  return checkSampling({
-    temperature: options.greedy ? 0 : options.temperature,
-    topK: options.topK,
-    topP: options.topP,
-    minP: options.minP,
-    repetitionPenalty: options.repetitionPenalty,
-    presencePenalty: options.presencePenalty,
-    frequencyPenalty: options.frequencyPenalty,
-    seed,
-  })
+  return named(() =>
+    checkSampling({
+      temperature: options.greedy ? 0 : options.temperature,
+      topK: options.topK,
+      topP: options.topP,
+      minP: options.minP,
+      repetitionPenalty: options.repetitionPenalty,
+      presencePenalty: options.presencePenalty,
+      frequencyPenalty: options.frequencyPenalty,
+      seed,
+    }),
+  )
+}
+
+/** The parameters' names as a person writes them on the command line. */
+const named = <T>(check: () => T): T => {
+  try {
+    return check()
+  } catch (error) {
+    if (!(error instanceof MdiError)) throw error
+    const option = (name: string) => `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`
+    throw new MdiError(error.code, error.message.replace(/^\w+/, option), { cause: error })
+  }
 }
 
 export const stopsOf = (options: SamplingOptions): string[] => checkStops(options.stop ?? [])

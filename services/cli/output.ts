@@ -2,6 +2,7 @@
 import { SingleBar } from 'cli-progress'
 import Table from 'cli-table3'
 import { ExitStatus, MdiError } from '../errors.ts'
+import { type Answer, DEFAULT_TOKENS } from '../gateway/generation.ts'
 import type { OnProgress, Progress } from '../ports.ts'
 
 /** Bytes for a person. */
@@ -129,4 +130,15 @@ export const tellError = (error: unknown): number => {
     `mdi: this is a bug, please report it with these lines:\n${(error as Error)?.stack ?? String(error)}\n`,
   )
   return ExitStatus.failure
+}
+
+/** What a person is told of an answer that a limit has cut; undefined where none has. */
+export const cutNote = (
+  { reason, tokens }: Answer,
+  maxTokens: number = DEFAULT_TOKENS,
+): string | undefined => {
+  if (reason !== 'length') return undefined
+  return tokens < maxTokens
+    ? 'cut where the context was full; --context N for more'
+    : `cut at ${tokens} tokens; --max-tokens N for more`
 }

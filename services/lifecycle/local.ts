@@ -15,7 +15,7 @@ import { ChatFormat } from '../model/chat.ts'
 import { withoutVocabulary } from '../model/manifest.ts'
 import type { Manifest, ModelSpec } from '../model/spec.ts'
 import { Tokenizer } from '../model/tokenizer.ts'
-import { kvPosition, modelCost } from '../plan/cost.ts'
+import { kvPosition, modelCost, ownerBytes } from '../plan/cost.ts'
 import type { Arithmetic, EngineReport, Links, OnProgress, Store } from '../ports.ts'
 import { RingNode, sequencesFor } from '../ring/node.ts'
 
@@ -67,7 +67,10 @@ export const findModel = async (store: Store, name: string | undefined): Promise
   )
 }
 
-/** Refuses a model that does not fit, with the figures. */
+/**
+ * Refuses a model that does not fit, with the figures.
+ * @param own memory of the program itself, where it is not running yet
+ */
 export const checkFits = (
   manifest: Manifest,
   first: number,
@@ -75,16 +78,19 @@ export const checkFits = (
   ends: boolean,
   positions: number,
   available: number,
+  own = 0,
 ): void => {
   const cost = modelCost(manifest)
   const weights = cost.layers.slice(first, end).reduce((a, b) => a + b, 0) + (ends ? cost.head : 0)
   const kv = (end - first) * cost.kvPosition * positions
-  const needed = weights + kv
+  const work = (end - first) * cost.layerWork
+  const needed = own + weights + work + kv
   if (needed <= available) return
   const mb = (n: number) => `${Math.ceil(n / 1e6).toLocaleString('en')} MB`
+  const program = own > 0 ? `program and tokenizer ${mb(own)}, ` : ''
   throw new MdiError(
     'out-of-memory',
-    `${manifest.name} needs ${mb(needed)} here (weights ${mb(weights)}, cache ${mb(kv)} for ${positions} positions); ${mb(available)} are available. Choose a smaller model or context, or add a board.`,
+    `${manifest.name} needs ${mb(needed)} here (${program}weights ${mb(weights)}, working memory ${mb(work)}, cache ${mb(kv)} for ${positions} positions); ${mb(available)} are available. Choose a smaller model or context, or add a board.`,
   )
 }
 
@@ -128,7 +134,7 @@ export type LocalOptions = {
 export const CHUNK_ROWS = 64
 
 /** Positions unless a person says otherwise: most chats fit, and a small board too. */
-const DEFAULT_CONTEXT = 4_096
+export const DEFAULT_CONTEXT = 4_096
 
 /** A ring of one in this process. */
 export type LocalRing = {
@@ -160,7 +166,7 @@ export const openLocal = async (
   const { spec } = manifest
   const context = contextFor(manifest, options.context)
   const available = availableMemory(options.memoryBytes)
-  checkFits(manifest, 0, spec.layers, true, context, available)
+  checkFits(manifest, 0, spec.layers, true, context, available, ownerBytes(manifest))
   const runtime = join(folder, 'runtime')
   const engine = new WorkerEngine(entry, { store: folder, folder: runtime, threads })
   const { model, close } = textSide(entry, manifest, context)

@@ -90,10 +90,14 @@ export const toBlocks = (
   }
 }
 
-/** Bytes that a matrix takes at run time: in blocks, or as fp32 where the type has none. */
+/**
+ * Bytes that a matrix takes at run time: in blocks, or as fp32 where the type has none. A
+ * block has its codes, its scale, its offset where the type has one, and its sum, which the
+ * runtime's own packing adds.
+ */
 export const runtimeBytes = (type: TensorType, rows: number, columns: number): number => {
   const count = rows * columns
   if (!type.form) return count * 4
   const { bits, block, offset } = type.form
-  return (count * bits) / 8 + (count / block) * (offset ? 8 : 4)
+  return (count * bits) / 8 + (count / block) * (offset ? 12 : 8)
 }

@@ -63,6 +63,17 @@ const shardNames = async (folder: Folder): Promise<string[]> => {
   return names.sort()
 }
 
+/** The error for a folder without its weights: what would work, where they are of another kind. */
+const lacking = async (folder: Folder, name: string): Promise<MdiError> => {
+  for (const pickled of ['pytorch_model.bin', 'pytorch_model.bin.index.json'])
+    if (await folder.open(pickled))
+      return new MdiError(
+        'unsupported',
+        `${folder.name} has its weights in ${pickled}, which is not read, since such files are programs: convert it to safetensors, or get the model as safetensors or GGUF.`,
+      )
+  return new MdiError('bad-file', `${folder.name} lacks the file ${name}.`)
+}
+
 /** Reads the headers of all safetensors files of a folder. */
 export const readShards = async (
   folder: Folder,
@@ -72,7 +83,7 @@ export const readShards = async (
   const seen = new Set<string>()
   for (const name of await shardNames(folder)) {
     const source = await folder.open(name)
-    if (!source) throw new MdiError('bad-file', `${folder.name} lacks the file ${name}.`)
+    if (!source) throw await lacking(folder, name)
     const shard = await readSafetensors(source, idle)
     for (const tensor of shard.tensors.keys()) {
       if (seen.has(tensor))

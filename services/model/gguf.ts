@@ -160,6 +160,11 @@ class HeaderReader {
     const type = await this.#cursor.u32(what)
     const count = await this.#cursor.u64(what)
     const form = numeric[type]
+    if (type === ValueType.array)
+      throw new MdiError(
+        'unsupported',
+        `${this.#file}: ${what} is an array of arrays, which is not supported.`,
+      )
     if (!form && type !== ValueType.string)
       throw this.#bad(`${what} has an array of unknown type ${type}`)
     // A string takes at least its length's 8 bytes.

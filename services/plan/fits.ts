@@ -1,6 +1,6 @@
 /** What fits which boards: the planner's own arithmetic, asked before anything is loaded. */
 import { MdiError } from '../errors.ts'
-import type { ModelCost } from './cost.ts'
+import { aloneBytes, type Costed, type ModelCost, modelCost, processBytes } from './cost.ts'
 import { type PlanNode, type PlanStage, partition } from './partition.ts'
 
 /** How a model stands to the boards that are there. */
@@ -28,21 +28,24 @@ const tryPlan = (
 }
 
 /**
- * Memory that the fullest board needs when a model is spread over so many equal ones;
- * undefined where it has fewer layers than that.
+ * Memory that the fullest board needs, the program's own included, when a model is spread over
+ * so many equal ones; undefined where it has fewer layers than that. A board alone makes text
+ * of tokens, too; of several, none needs to.
  * @param positions of each sequence; there are as many sequences as boards
  */
 export const boardMemory = (
-  cost: ModelCost,
+  model: Costed,
   boards: number,
   positions: number,
 ): number | undefined => {
+  if (boards === 1) return aloneBytes(model, positions)
+  const cost = modelCost(model)
   if (boards > cost.layers.length) return undefined
   const equal = Array.from({ length: boards }, (_, i): PlanNode => {
     return { id: `${i}`, memoryBytes: Number.MAX_SAFE_INTEGER, speed: 1, host: `${i}` }
   })
   const stages = tryPlan(cost, equal, positions)
-  return stages && Math.max(...stages.map((s) => s.memoryBytes))
+  return stages && processBytes + Math.max(...stages.map((s) => s.memoryBytes))
 }
 
 /** Whether a model fits the boards, and if not, how many more would do. */

@@ -52,6 +52,10 @@ const weightsOf = (cost: ModelCost, first: number, end: number): number => {
   return (sums[end] as number) - (sums[first] as number)
 }
 
+/** Memory of a layer beside its weights: working memory, and KV for so many sequences. */
+const beside = (cost: ModelCost, sequences: number, positions: number): number =>
+  cost.layerWork + cost.kvPosition * positions * sequences
+
 /** Memory of a stage: weights, and KV for as many sequences as there are stages. */
 const stageMemory = (
   cost: ModelCost,
@@ -62,8 +66,8 @@ const stageMemory = (
   positions: number,
 ): number => {
   const weights = weightsOf(cost, first, end)
-  const kv = (end - first) * cost.kvPosition * positions * sequences
-  return weights + kv + (starter ? cost.head : 0)
+  const more = (end - first) * beside(cost, sequences, positions)
+  return weights + more + (starter ? cost.head : 0)
 }
 
 /**
@@ -138,7 +142,7 @@ const withoutSlow = (
 
 /** The nodes that have room for the smallest layer at least. */
 const withRoom = (cost: ModelCost, order: readonly PlanNode[], positions: number): PlanNode[] => {
-  const least = Math.min(...cost.layers) + cost.kvPosition * positions * order.length
+  const least = Math.min(...cost.layers) + beside(cost, order.length, positions)
   const shares = memoryShares(order)
   return order.filter((_, i) => (shares[i] as number) >= least)
 }
@@ -187,7 +191,7 @@ const bestSplit = (
         if (!before) continue
         const need = stageMemory(cost, first, end, s === 1, count, positions)
         if (need > (memory[s - 1] as number)) continue
-        const bytes = need - (end - first) * cost.kvPosition * positions * count
+        const bytes = need - (end - first) * beside(cost, count, positions)
         const stage = bytes / node.speed
         const time = Math.max(before.time, stage)
         const squares = before.squares + stage * stage
@@ -260,6 +264,6 @@ const notEnough = (
       : 'No split fits every node; add a board, or load a smaller model or context.'
   return new MdiError(
     'out-of-memory',
-    `${model} needs ${mb(need)} (weights, and ${positions} positions for ${nodes.length} sequences); the nodes can give ${mb(given)}: ${list}. ${advice}`,
+    `${model} needs ${mb(need)} (weights, working memory, and ${positions} positions for ${nodes.length} sequences); the nodes can give ${mb(given)}: ${list}. ${advice}`,
   )
 }

@@ -77,7 +77,7 @@ export const other = (id: string, epoch = 0, change: Partial<Online> = {}): Onli
 export const modelOf = (layers: number) => ({
   manifest: {
     name: 'tiny',
-    spec: { layers, kvHeads: 1, headDim: 8, tiedHead: false },
+    spec: { layers, hidden: 8, heads: 1, kvHeads: 1, headDim: 8, feedForward: 8, tiedHead: false },
     records: Array.from({ length: layers }, (_, layer) => ({
       kind: 'layer',
       layer,

@@ -196,6 +196,11 @@ test('what is missing or damaged is said', async () => {
   await refused(without('config.json'), 'bad-file', /no config\.json/)
   await refused(without('model.safetensors'), 'bad-file', /lacks the file model\.safetensors/)
   await refused(without('tokenizer.json'), 'bad-file', /no tokenizer\.json/)
+  await refused(
+    { ...without('model.safetensors'), 'pytorch_model.bin': 'x' },
+    'unsupported',
+    /weights in pytorch_model\.bin, .* convert it to safetensors/,
+  )
   await refused({ ...files, 'config.json': '{' }, 'bad-file', /config\.json is not JSON/)
   await refused({ ...files, 'config.json': '[]' }, 'bad-file', /config\.json is no object/)
   await refused({ ...files, 'tokenizer.json': '[]' }, 'bad-file', /tokenizer\.json is no object/)

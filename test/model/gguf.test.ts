@@ -135,7 +135,8 @@ test('lengths beyond the file or beyond reason are refused before they are used'
   await refused(file([array(4, 1_000_000)], []), 'bad-file', /beyond its end/)
   await refused(file([array(8, 1_000_000)], []), 'bad-file', /beyond its end/)
   await refused(file([array(0, 5_000_000)], [], 6_000_000), 'bad-file', /array of 5000000/)
-  await refused(file([array(9, 1)], [], 64), 'bad-file', /array of unknown type 9/)
+  await refused(file([array(9, 1)], [], 64), 'unsupported', /array of arrays, which is not supp/)
+  await refused(file([array(13, 1)], [], 64), 'bad-file', /array of unknown type 13/)
   await refused(file([text('k') + u32(13)], []), 'bad-file', /unknown type 13/)
 })
 

@@ -7,10 +7,11 @@ import { type PlanNode, type PlanStage, partition } from '../../services/plan/pa
 
 const MB = 1_000_000
 const GB = 1_000 * MB
-const cost = (layers: number[], head = 0, kvPosition = 0): ModelCost => ({
+const cost = (layers: number[], head = 0, kvPosition = 0, layerWork = 0): ModelCost => ({
   layers,
   head,
   kvPosition,
+  layerWork,
 })
 const node = (id: string, change: Partial<PlanNode> = {}): PlanNode => ({
   id,
@@ -140,7 +141,7 @@ test('what does not fit is refused with the figures', () => {
   assert.equal(code, 'out-of-memory')
   assert.equal(
     message,
-    'tiny needs 2,500 MB (weights, and 100 positions for 2 sequences); the nodes can give 1,900 MB: pi1 1,000 MB, pi2 900 MB. Add a board, or load a smaller model or context.',
+    'tiny needs 2,500 MB (weights, working memory, and 100 positions for 2 sequences); the nodes can give 1,900 MB: pi1 1,000 MB, pi2 900 MB. Add a board, or load a smaller model or context.',
   )
   // Enough altogether, but no layer fits into what is left beside the others.
   const odd = cost([60 * MB, 60 * MB, 60 * MB])
@@ -191,8 +192,8 @@ const timeOf = (
     const end = first + (counts[i] as number)
     const head = i === 0 ? c.head : 0
     const weights = c.layers.slice(first, end).reduce((a, b) => a + b, 0) + head
-    const kv = (end - first) * c.kvPosition * positions * ring.length
-    if (weights + kv > n.memoryBytes) return undefined
+    const beside = c.layerWork + c.kvPosition * positions * ring.length
+    if (weights + (end - first) * beside > n.memoryBytes) return undefined
     slowest = Math.max(slowest, weights / n.speed)
     first = end
   }
@@ -210,8 +211,9 @@ test('no other split is quicker, whichever node starts', () => {
         minLength: 1,
         maxLength: 4,
       }),
-      (layers, head, kvPosition, profiles) => {
-        const c = cost(layers, head, kvPosition)
+      fc.nat(5),
+      (layers, head, kvPosition, profiles, layerWork) => {
+        const c = cost(layers, head, kvPosition, layerWork)
         const nodes = profiles
           .slice(0, layers.length)
           .map((p, i) => node(`n${i}`, { ...p, host: `h${i}` }))

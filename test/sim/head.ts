@@ -26,7 +26,7 @@ import { Process } from './world.ts'
 const manifestOf = (layers: number): Manifest =>
   ({
     name: 'toy',
-    spec: { layers, kvHeads: 1, headDim: 8, tiedHead: false },
+    spec: { layers, hidden: 8, heads: 1, kvHeads: 1, headDim: 8, feedForward: 8, tiedHead: false },
     records: Array.from({ length: layers }, (_, layer) => ({
       kind: 'layer',
       layer,

@@ -86,7 +86,7 @@ test('an answer streams, has its figures, and is the same again with the same se
   assert.equal(once.code, 0, once.stderr)
   assert.match(
     once.stderr,
-    /^\(\d+ \+ \d+ tokens, first after \d+ ms, [\d.]+ tokens\/s\)\n\(local: 2 layers, [\d.]+ MB\)\n$/,
+    /^\(\d+ \+ \d+ tokens, first after \d+ ms, [\d.]+ tokens\/s(; cut at 12 tokens; --max-tokens N for more)?\)\n\(local: 2 layers, [\d.]+ MB\)\n$/,
   )
   const again = await runMdi(
     { ...mdi, input: 'tea' },
@@ -135,14 +135,14 @@ test('a prompt longer than the context, and more context than the model has', as
 test('a model that does not fit is refused beforehand, with the figures', async () => {
   refused(
     await runMdi(mdi, 'generate', '--memory', '100K', 'x'),
-    /small needs \d+ MB here \(weights \d+ MB, cache \d+ MB for 128 positions\); \d+ MB are available/,
+    /small needs 1\d\d MB here \(program and tokenizer 1\d\d MB, weights \d+ MB, working memory \d+ MB, cache \d+ MB for 128 positions\); \d+ MB are available/,
   )
 })
 
 test('values beyond their bounds', async () => {
   refused(await runMdi(mdi, 'generate', '--seed', '4294967296', 'x'), /A seed is below/)
   refused(await runMdi(mdi, 'generate', '--temperature=-1', 'x'), /emperature/)
-  refused(await runMdi(mdi, 'generate', '--top-p', '7', 'x'), /top/i)
+  refused(await runMdi(mdi, 'generate', '--top-p', '7', 'x'), /--top-p must be a number above 0/)
 })
 
 test('a node refuses settings with more threads than it has cores', async () => {
@@ -156,6 +156,42 @@ test('a node refuses settings with more threads than it has cores', async () => 
     await runMdi(node, 'node', '--broker', 'mqtt://127.0.0.1:9', '--host', '127.0.0.1'),
     new RegExp(`engine\\.threads is ${tooMany}, but this machine has \\d+ cores`),
   )
+})
+
+test('an answer that a limit has cut says so, and how to have more', async () => {
+  const help = (await runMdi(mdi, 'generate', '--help')).stdout.replace(/\s+/g, ' ')
+  assert.match(help, /tokens of the answer at most; otherwise 512/)
+  assert.match(help, /otherwise the model's own, 4096 at most/)
+  // No end token comes in two of its few hundred tokens, by this seed.
+  const words = ['--max-tokens', '2', '--seed', '5']
+  const few = await runMdi(mdi, 'generate', '--raw', ...words, 'tea')
+  assert.match(few.stderr, /; cut at 2 tokens; --max-tokens N for more\)/)
+  const chat = await runMdi({ ...mdi, input: 'tea\n' }, 'chat', ...words)
+  assert.match(chat.stderr, /^\(cut at 2 tokens; --max-tokens N for more\)$/m)
+  const room = await runMdi(
+    mdi,
+    'generate',
+    '--raw',
+    '--context',
+    '16',
+    '--seed',
+    '5',
+    'tea for ten',
+  )
+  assert.match(room.stderr, /cut where the context was full; --context N for more/)
+})
+
+test('--system is refused where there is no place for it', async () => {
+  const raw = await runMdi(mdi, 'generate', '--raw', '--system', 'Be brief.', 'x')
+  refused(raw, /With --raw there is no place for --system/, 2)
+  const path = at('plain')
+  mkdirSync(path)
+  for (const [name, bytes] of Object.entries(modelFolder())) writeFileSync(join(path, name), bytes)
+  const plain = { ...mdi, data: at('plain') }
+  assert.equal((await runMdi(plain, 'import', path)).code, 0)
+  const ran = await runMdi(plain, 'generate', '--system', 'Be brief.', 'x')
+  assert.match(ran.stderr, /mdi: plain has no chat template, so there is no place for --system/)
+  assert.equal(ran.code, 1)
 })
 
 test('Ctrl-C ends an answer at once, with what was there, and status 130', async () => {
