@@ -97,7 +97,7 @@ const shown = (value: unknown): string => {
  * @param logits one row, `[vocab]`; not changed. NaN counts as impossible, +∞ as certain
  * @param step the number of the token in its answer; with the seed it gives the random number
  * @param history the tokens so far, prompt and answer, oldest first
- * @throws MdiError `bad-value` when no logit is a number
+ * @throws MdiError `bad-file` when no logit is a number
  */
 export const sample = (
   logits: Float32Array,
@@ -126,7 +126,7 @@ const argmax = (values: Float32Array): number => {
   }
   if (best < 0)
     throw new MdiError(
-      'bad-value',
+      'bad-file',
       'The model computed no usable value for the next token; its file may be damaged: import it again.',
     )
   return best

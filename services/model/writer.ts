@@ -7,6 +7,7 @@
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { runtimeBytes } from './blocks.ts'
+import { allFinite } from './finite.ts'
 import { type ExpectedRecord, modelRecords } from './layout.ts'
 import { type Loss, type RoundedType, relativeError, roundToQ4_1, roundToQ8_0 } from './quantize.ts'
 import { dequantize, type TensorType, typeByName, typeBytes } from './quants.ts'
@@ -100,18 +101,16 @@ const storedType = (found: FoundTensor, rounding: RoundedType | 'keep'): TensorT
 }
 
 const convert = (bytes: Uint8Array, count: number, plan: Planned, loss: Loss): Uint8Array => {
+  if (!allFinite(plan.type, bytes))
+    throw new MdiError(
+      'bad-file',
+      `${plan.source.name} is damaged: the weights of ${plan.name} are not all finite numbers.`,
+    )
   if (plan.stored === plan.type && !plan.plus) return bytes
   const values = dequantize(plan.type, bytes, count)
   if (plan.plus) for (let i = 0; i < count; i++) values[i] = (values[i] as number) + plan.plus
   if (plan.stored === F32) return new Uint8Array(values.buffer)
-  const rounded = plan.stored.name === 'Q4_1' ? roundToQ4_1 : roundToQ8_0
-  const out = rounded(values, loss)
-  if (!Number.isFinite(loss.power))
-    throw new MdiError(
-      'bad-file',
-      `${plan.source.name}: the weights of ${plan.name} are not all finite numbers.`,
-    )
-  return out
+  return (plan.stored.name === 'Q4_1' ? roundToQ4_1 : roundToQ8_0)(values, loss)
 }
 
 /** Source bytes a step: whole blocks of every type, and never more than a chunk. */

@@ -292,6 +292,8 @@ export class Starter {
   #failed(job: number, error: MdiError, now: number): StarterEffect[] {
     if (this.#computing?.job !== job) return []
     this.#computing = undefined
+    // It is the model that is of no use: the node is there.
+    if (error.code === 'bad-file') return this.#end(error.code, error.message, error.message, now)
     return this.#broken(this.#options.node, error.message, now)
   }
 

@@ -4,10 +4,11 @@ import { MdiError } from '../../services/errors.ts'
 import { openFile } from '../../services/io/file.ts'
 import { limits } from '../../services/limits.ts'
 import { runtimeBytes } from '../../services/model/blocks.ts'
+import { allFinite } from '../../services/model/finite.ts'
 import { type GgufMetadata, readGguf } from '../../services/model/gguf.ts'
 import { ggufHeader, type NewTensor, type TypedValue } from '../../services/model/ggufwriter.ts'
 import { type ImportOptions, importGguf, modelName } from '../../services/model/import.ts'
-import { dequantize, typeByName } from '../../services/model/quants.ts'
+import { dequantize, tensorTypes, typeByName } from '../../services/model/quants.ts'
 import { memorySource } from '../../services/model/source.ts'
 import { randomModel, smallShape } from '../fakes/model.ts'
 import { MemoryRecords } from '../fakes/records.ts'
@@ -249,6 +250,37 @@ test('weights that are no numbers are refused', async () => {
   await assert.rejects(importBytes(bytes, store), /weights of attn_q are not all finite/)
   assert.equal(store.aborted, 1)
   assert.equal(store.models.size, 0)
+})
+
+test('a scale that is no number is refused, in every type and place', async () => {
+  for (const type of tensorTypes) {
+    const bytes = await randomModel(
+      { hidden: 256, headDim: 64, feedForward: 256, layers: 1 },
+      { type: type.name },
+    )
+    const found = (await readGguf(memorySource(bytes))).tensors.get('blk.0.ffn_up.weight')
+    // Whatever of the last block is no number shows in its values.
+    const at = (found?.offset ?? 0) + (found?.bytes ?? 0) - type.bytes
+    const block = bytes.subarray(at, at + type.bytes)
+    const sound = block.slice()
+    let harmful = 0
+    for (let i = 0; i + 1 < type.bytes; i += 2) {
+      block.set(sound)
+      block.set([0xff, 0xff], i)
+      const sane = dequantize(type, block, type.elements).every(Number.isFinite)
+      assert.equal(allFinite(type, block), sane, `${type.name} at ${i}`)
+      if (sane) continue
+      harmful++
+      const store = new MemoryRecords()
+      await assert.rejects(importBytes(bytes, store, { rounding: 'keep' }), (error) => {
+        assert.ok(error instanceof MdiError)
+        assert.match(error.message, /is damaged: the weights of ffn_up are not all finite/)
+        return true
+      })
+      assert.equal(store.models.size, 0)
+    }
+    assert.ok(harmful > 0, type.name)
+  }
 })
 
 test('stopped at any write, an import goes on where it was', async () => {

@@ -162,7 +162,7 @@ test('NaN is never chosen, +∞ always, and a row without a number is refused', 
     assert.deepEqual(seen(tally(row(n, -inf, 1, n), p, 50)), [2])
     assert.deepEqual(seen(tally(row(1, inf, n, inf), p, 50)), [1])
     for (const bad of [row(n, n), row(-inf, -inf), row()])
-      assert.throws(() => sample(bad, p, 0, []), { name: 'MdiError', code: 'bad-value' })
+      assert.throws(() => sample(bad, p, 0, []), { name: 'MdiError', code: 'bad-file' })
   }
   // Extremes that overflow or underflow when they are scaled.
   assert.equal(sample(row(3e38, -3e38), { ...off, temperature: 1e-3 }, 0, []), 0)

@@ -197,6 +197,15 @@ test('a job that fails ends the requests and names this node', () => {
   assert.equal(d.told[1], 'r Node a was lost (No memory.); the request was ended.')
 })
 
+test('a model that computes nothing usable ends its requests with that sentence alone', () => {
+  const d = new Driven().whole()
+  d.handle({ kind: 'open', request: openOf('r', { tokens: [1] }) })
+  d.back(101)
+  const error = new MdiError('bad-file', 'Import it again.')
+  d.handle({ kind: 'failed', job: d.heads[0] as number, error })
+  assert.equal(d.told[1], 'r Import it again.')
+})
+
 test('a request that cannot be served is refused, and does no harm to the others', () => {
   const d = new Driven().whole()
   d.handle({ kind: 'open', request: openOf('good') })
