@@ -29,6 +29,8 @@ export type PreTokenizer = {
   patterns: readonly string[]
   /** A piece that is a token as it stands is not merged from its bytes. */
   ignoreMerges?: true
+  /** Text is composed first (Unicode's NFC), as the models' own tokenizers do. */
+  composed?: true
   /** Prompts start with the beginning-of-text token unless the file says otherwise. */
   addBos?: true
 }
@@ -59,10 +61,16 @@ const table: Readonly<Record<string, PreTokenizer>> = {
   'llama-v3': llama3Whole,
   'llama-bpe': llama3Whole,
   falcon3: llama3Whole,
+  'falcon-h1': llama3Whole,
+  pixtral: llama3Whole,
+  'midm-2.0': llama3Whole,
+  lfm2: llama3Whole,
   dbrx: llama3Like,
   'smaug-bpe': llama3Like,
   'chatglm-bpe': llama3Like,
-  qwen2: qwen2Like,
+  qwen2: { ...qwen2Like, composed: true },
+  megrez: qwen2Like,
+  kormo: qwen2Like,
   'deepseek-r1-qwen': qwen2Like,
   stablelm2: qwen2Like,
   hunyuan: qwen2Like,

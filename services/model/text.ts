@@ -121,7 +121,7 @@ const byteLevel = (metadata: GgufMetadata, vocabulary: Vocabulary): TokenizerJso
   const bytes = { type: 'ByteLevel', add_prefix_space: false, use_regex: false }
   return {
     added_tokens: addedTokens(vocabulary),
-    normalizer: null,
+    normalizer: rule.composed ? { type: 'NFC' } : null,
     pre_tokenizer: { type: 'Sequence', pretokenizers: [...rule.patterns.map(split), bytes] },
     post_processor: null,
     decoder: { type: 'ByteLevel' },

@@ -249,7 +249,12 @@ const slices = function* (text: string): Generator<string> {
     const window = text.slice(at + limits.encodeChars / 2, end)
     const last = /^.*[A-Za-z](?= [A-Za-z])/s.exec(window)
     if (last) end = at + limits.encodeChars / 2 + last[0].length
-    else if (/[\ud800-\udbff]/.test(text.charAt(end - 1))) end -= 1
+    else {
+      if (/[\ud800-\udbff]/.test(text.charAt(end - 1))) end -= 1
+      // A mark stays with its letter, or the two could not be composed.
+      const mark = (place: number) => /^\p{M}/u.test(text.slice(place, place + 2))
+      while (end > at + limits.encodeChars / 2 && mark(end)) end -= 1
+    }
     yield text.slice(at, end)
     at = end
   }

@@ -163,6 +163,19 @@ test('the end tokens are those that the file names and those known by name', () 
   assert.deepEqual(tokenizer.encode('<|im_start|>'), [1])
 })
 
+test('text is composed where the models of the rule do it, in slices too', () => {
+  const rule = (name: string) => made(byteLevel({ 'tokenizer.ggml.pre': name }))
+  const apart = 'cafe\u0301'
+  assert.deepEqual(rule('qwen2').encode(apart), bytes('caf\u00e9'))
+  assert.deepEqual(rule('kormo').encode(apart), bytes(apart))
+  const long = `${apart} `.repeat(3_000)
+  assert.equal(rule('qwen2').decode(rule('qwen2').encode(long)), long.normalize('NFC'))
+  for (const name of ['pixtral', 'midm-2.0', 'falcon-h1', 'lfm2'])
+    assert.deepEqual(preTokenizer(name), preTokenizer('llama-bpe'))
+  for (const name of ['megrez', 'kormo'])
+    assert.deepEqual(preTokenizer(name).patterns, preTokenizer('qwen2').patterns)
+})
+
 test('each rule cuts as its models do', () => {
   const cut = (name: string, text: string): string[] =>
     preTokenizer(name).patterns.reduce<string[]>(
