@@ -3,22 +3,13 @@
  * is one transaction, so that the log stays small and a killed process loses at most one.
  * A record without a hash is being imported; one that is not sealed is being fetched.
  */
-import { createHash, type Hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { PartialRecord } from '../ports.ts'
 import { type Connection, guarded, storeError } from './database.ts'
 import { chunkCount, type RecordReader } from './reader.ts'
-
-/** A record that is being imported. */
-type Import = {
-  record: number
-  hash: Hash | undefined
-  chunk: Buffer
-  filled: number
-  number: number
-}
 
 const sha256 = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex')
 
@@ -34,7 +25,8 @@ export class Records {
   readonly #db: Connection
   readonly #path: string
   readonly #reader: RecordReader
-  readonly #imports = new Map<number, Import>()
+  /** Chunks so far of each record that is being imported. */
+  readonly #imports = new Map<number, number>()
   #bulk = false
   /** Chunks in the transaction that is open. */
   #pending = 0
@@ -120,72 +112,55 @@ export class Records {
 
   /**
    * Starts a record whose hash is not yet known.
-   * @param hashed whether its hash is made here; otherwise `finishImport` is told
    * @returns its handle for the calls below
    */
-  beginImport(hashed = true): number {
+  beginImport(): number {
     // They would share a transaction, and one that is dropped would take the other's chunks.
     if (this.#bulk && this.#imports.size > 0) throw new Error('bulk imports come one at a time')
     return this.#change(() => {
       const row = this.#db.prepare('INSERT INTO record (bytes) VALUES (0)').run()
       const record = Number(row.lastInsertRowid)
-      const chunk = Buffer.allocUnsafeSlow(limits.chunkBytes)
-      const hash = hashed ? createHash('sha256') : undefined
-      this.#imports.set(record, { record, hash, chunk, filled: 0, number: 0 })
+      this.#imports.set(record, 0)
       return record
     })
   }
 
-  #importOf(handle: number): Import {
-    const found = this.#imports.get(handle)
-    if (!found) throw new Error('this record is finished or dropped')
-    return found
+  #chunksOf(handle: number): number {
+    const chunks = this.#imports.get(handle)
+    if (chunks === undefined) throw new Error('this record is finished or dropped')
+    return chunks
   }
 
-  /** Appends bytes; each full chunk is stored at once. */
-  writeImport(handle: number, bytes: Uint8Array): void {
-    const into = this.#importOf(handle)
-    let at = 0
-    while (at < bytes.length) {
-      const part = bytes.subarray(at, at + into.chunk.length - into.filled)
-      into.chunk.set(part, into.filled)
-      into.filled += part.length
-      at += part.length
-      if (into.filled === into.chunk.length) this.#storeImported(into)
-    }
-  }
-
-  #storeImported(into: Import): void {
-    const data = into.chunk.subarray(0, into.filled)
-    if ((into.number + 1) * limits.chunkBytes > limits.recordBytes)
+  /**
+   * Stores the next chunk of a record, of `limits.chunkBytes` unless it is the last.
+   * @param sha its SHA-256 in hex; the caller made it, since this thread has the most to do
+   */
+  writeImport(handle: number, data: Uint8Array, sha: string): void {
+    const number = this.#chunksOf(handle)
+    if ((number + 1) * limits.chunkBytes > limits.recordBytes)
       throw new MdiError('bad-file', 'A weight record is larger than the store takes.')
     this.#bulkStep()
     this.#change(() => {
-      this.#insertChunk(into.record, into.number, data, sha256(data))
-      this.#run('UPDATE record SET bytes = bytes + ? WHERE id = ?', data.length, into.record)
+      this.#insertChunk(handle, number, data, sha)
+      this.#run('UPDATE record SET bytes = bytes + ? WHERE id = ?', data.length, handle)
     })
-    into.hash?.update(data)
-    into.number += 1
-    into.filled = 0
+    this.#imports.set(handle, number + 1)
   }
 
   /** Seals an import under its hash; the same record twice is kept once. */
-  finishImport(handle: number, told?: string): { sha256: string; bytes: number } {
-    const done = this.#importOf(handle)
-    if (done.filled > 0) this.#storeImported(done)
-    const sha = done.hash?.digest('hex') ?? told
-    if (sha === undefined) throw new Error('the hash of this record is not known')
+  finishImport(handle: number, sha: string): { sha256: string; bytes: number } {
+    this.#chunksOf(handle)
     this.#imports.delete(handle)
     const finished = this.#change(() => {
       const { bytes } = this.#db
         .prepare<[number], { bytes: number }>('SELECT bytes FROM record WHERE id = ?')
-        .get(done.record) as { bytes: number }
+        .get(handle) as { bytes: number }
       const old = this.#record(sha)
       if (old?.sealed) {
-        this.#run('DELETE FROM record WHERE id = ?', done.record)
+        this.#run('DELETE FROM record WHERE id = ?', handle)
       } else {
         if (old) this.#run('DELETE FROM record WHERE id = ?', old.id)
-        this.#run('UPDATE record SET sha256 = ?, sealed = 1 WHERE id = ?', sha, done.record)
+        this.#run('UPDATE record SET sha256 = ?, sealed = 1 WHERE id = ?', sha, handle)
       }
       return { sha256: sha, bytes }
     })

@@ -94,8 +94,8 @@ export const runStoreWorker = (): void => {
   })
 }
 
-/** Writes of a record on their way to the store's thread. */
-const WRITES_AHEAD = 2
+/** Chunks of a record on their way to the store's thread: more than a transaction, so that reading goes on while one is written. */
+const WRITES_AHEAD = 5
 
 type Waiting = { resolve: (value: unknown) => void; reject: (error: Error) => void }
 
@@ -179,34 +179,47 @@ export class SqliteStore implements Store {
   }
 
   /**
-   * Starts a record. Writes go on while the one before is stored, and the whole is hashed
-   * here meanwhile; an error of one is told by the next call.
+   * Starts a record. Chunks are cut and hashed here while the one before is stored, since
+   * the store's thread has the most to do; an error of one is told by the next call.
    */
   async createRecord(): Promise<RecordWriter> {
-    const handle = await this.#call('beginImport', [false])
+    const handle = await this.#call('beginImport', [])
     const hash = createHash('sha256')
     const sent: Promise<void>[] = []
-    const send = async (piece: Uint8Array): Promise<void> => {
+    const room = (): Uint8Array<ArrayBuffer> =>
+      new Uint8Array(this.#rooms.pop() ?? new ArrayBuffer(limits.chunkBytes))
+    let chunk = room()
+    let filled = 0
+    const send = async (): Promise<void> => {
       if (sent.length >= WRITES_AHEAD) await sent.shift()
-      // A copy, since the caller goes on using its buffer; then it is handed over.
-      const room = this.#rooms.pop() ?? new ArrayBuffer(limits.chunkBytes)
-      const part = new Uint8Array(room, 0, piece.length)
-      part.set(piece)
-      const stored = this.#call('writeImport', [handle, part], [room]).then((back: unknown) => {
-        this.#rooms.push((back as Uint8Array<ArrayBuffer>).buffer)
-      })
+      const part = chunk.subarray(0, filled)
+      hash.update(part)
+      const sha = createHash('sha256').update(part).digest('hex')
+      const stored = this.#call('writeImport', [handle, part, sha], [chunk.buffer]).then(
+        (back: unknown) => {
+          this.#rooms.push((back as Uint8Array<ArrayBuffer>).buffer)
+        },
+      )
       // It is awaited later; until then a failure must not count as unhandled.
       stored.catch(() => undefined)
       sent.push(stored)
-      hash.update(piece)
+      chunk = room()
+      filled = 0
     }
     return {
       write: async (bytes) => {
-        for (let at = 0; at < bytes.length; at += limits.chunkBytes)
-          await send(bytes.subarray(at, at + limits.chunkBytes))
+        for (let at = 0; at < bytes.length; ) {
+          const part = bytes.subarray(at, at + chunk.length - filled)
+          chunk.set(part, filled)
+          filled += part.length
+          at += part.length
+          if (filled === chunk.length) await send()
+        }
       },
       finish: async () => {
+        if (filled > 0) await send()
         await Promise.all(sent)
+        this.#rooms.push(chunk.buffer)
         return this.#call('finishImport', [handle, hash.digest('hex')])
       },
       abort: async () => {

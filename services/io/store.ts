@@ -126,18 +126,18 @@ export class LocalStore {
   }
 
   /** Starts a record whose hash is not yet known. @returns its handle for the calls below */
-  beginImport(hashed = true): number {
+  beginImport(): number {
     this.#writable()
-    return this.#records.beginImport(hashed)
+    return this.#records.beginImport()
   }
 
-  /** Appends bytes; each full chunk is stored at once. */
-  writeImport(handle: number, bytes: Uint8Array): void {
-    this.#records.writeImport(handle, bytes)
+  /** Stores the next chunk, of `limits.chunkBytes` unless it is the last, with its SHA-256. */
+  writeImport(handle: number, chunk: Uint8Array, sha256: string): void {
+    this.#records.writeImport(handle, chunk, sha256)
   }
 
   /** Seals an import under its hash; the same record twice is kept once. */
-  finishImport(handle: number, sha256?: string): { sha256: string; bytes: number } {
+  finishImport(handle: number, sha256: string): { sha256: string; bytes: number } {
     return this.#records.finishImport(handle, sha256)
   }
 

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto'
+import type { LocalStore } from '../../services/io/store.ts'
+import { limits } from '../../services/limits.ts'
 
 /** Bytes that follow from a seed and do not repeat within a chunk. */
 export const bytesOf = (seed: number, length: number): Uint8Array => {
@@ -14,4 +16,17 @@ export const bytesOf = (seed: number, length: number): Uint8Array => {
   for (let at = 0, i = 0; at + 4 <= length; at += 4_096, i++)
     new DataView(out.buffer).setUint32(at, i * 2_654_435_761 + seed)
   return out
+}
+
+/** SHA-256 in hex. */
+export const hashOf = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex')
+
+/** Imports a record by the store's own calls. @returns its SHA-256 */
+export const putRecord = (store: LocalStore, data: Uint8Array): string => {
+  const handle = store.beginImport()
+  for (let at = 0; at < data.length; at += limits.chunkBytes) {
+    const chunk = data.subarray(at, at + limits.chunkBytes)
+    store.writeImport(handle, chunk, hashOf(chunk))
+  }
+  return store.finishImport(handle, hashOf(data)).sha256
 }

@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { LocalStore } from '../../services/io/store.ts'
+import { limits } from '../../services/limits.ts'
 import type { Manifest } from '../../services/model/spec.ts'
-import { bytesOf } from './bytes.ts'
+import { bytesOf, hashOf, putRecord } from './bytes.ts'
 
 const disk = mkdtempSync(join(tmpdir(), 'mdi-full-'))
 const folder = join(disk, 'store')
@@ -31,11 +32,8 @@ const fill = (): void => {
     assert.equal((error as { code?: unknown }).code, 'ENOSPC')
   }
 }
-const put = (store: LocalStore, seed: number, bytes: number): string => {
-  const handle = store.beginImport()
-  store.writeImport(handle, bytesOf(seed, bytes))
-  return store.finishImport(handle).sha256
-}
+const put = (store: LocalStore, seed: number, bytes: number): string =>
+  putRecord(store, bytesOf(seed, bytes))
 const full = { name: 'MdiError', code: 'disk-full' }
 let kept = ''
 
@@ -52,7 +50,10 @@ test('an import that fills the disk is dropped, and its room comes back', { skip
   for (let round = 0; round < 2; round++) {
     const handle = store.beginImport()
     assert.throws(() => {
-      for (let seed = 2; ; seed++) store.writeImport(handle, bytesOf(seed, 3_000_000))
+      for (let seed = 2; ; seed++) {
+        const chunk = bytesOf(seed, limits.chunkBytes)
+        store.writeImport(handle, chunk, hashOf(chunk))
+      }
     }, full)
     store.abortImport(handle)
     assert.ok(free() > room - 1_000_000, `${free()} of ${room} bytes are free`)

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { cpSync, mkdtempSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -10,10 +9,9 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { LocalStore } from '../../services/io/store.ts'
 import { uniform } from '../../services/model/philox.ts'
-import { bytesOf } from './bytes.ts'
+import { bytesOf, hashOf, putRecord } from './bytes.ts'
 
 const importer = fileURLToPath(new URL('./importer.ts', import.meta.url))
-const hashOf = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex')
 
 /** What the killed processes had confirmed. */
 type Told = { sealed: Set<string>; models: Set<string>; last: number }
@@ -88,11 +86,7 @@ test('a log cut at any byte, as by a power cut, leaves whole records only', () =
   const from = join(folder, 'from')
   const store = new LocalStore({ folder: from })
   try {
-    const shas = [1, 2, 3].map((seed) => {
-      const handle = store.beginImport()
-      store.writeImport(handle, bytesOf(seed, 1_500_000))
-      return store.finishImport(handle).sha256
-    })
+    const shas = [1, 2, 3].map((seed) => putRecord(store, bytesOf(seed, 1_500_000)))
     const log = statSync(join(from, 'models.sqlite-wal')).size
     assert.ok(log > 4_000_000, 'the log is not written back yet')
     const kept: number[] = []

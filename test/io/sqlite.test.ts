@@ -11,7 +11,7 @@ import { LocalStore, type StoreOptions } from '../../services/io/store.ts'
 import { limits } from '../../services/limits.ts'
 import { layoutRecord } from '../../services/model/record.ts'
 import type { Manifest } from '../../services/model/spec.ts'
-import { bytesOf } from './bytes.ts'
+import { bytesOf, putRecord } from './bytes.ts'
 
 const entry = new URL('./entry.ts', import.meta.url)
 const hashOf = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex')
@@ -236,7 +236,7 @@ test('a full store says so, and takes the next record when there is room', () =>
       const kept = await put(store, bytesOf(21, 5 * MiB))
       const writer = await store.createRecord()
       const full = refused('disk-full', /^There is no room left for .*models\.sqlite: free some/)
-      await assert.rejects(writer.write(bytesOf(22, 20 * MiB)), full)
+      await assert.rejects(writer.write(bytesOf(22, 48 * MiB)), full)
       await writer.abort()
       await store.putModel(manifest('m', [kept]))
       assert.equal(hashOf(await store.readRecord(kept, 0, 5 * MiB)), kept)
@@ -306,10 +306,8 @@ test('damage on disk is found when a record is read', () =>
   withFolder((folder) => {
     const file = join(folder, 'models.sqlite')
     const store = new LocalStore({ folder })
-    const handle = store.beginImport()
     const data = bytesOf(31, 3 * MiB)
-    store.writeImport(handle, data)
-    const { sha256 } = store.finishImport(handle)
+    const sha256 = putRecord(store, data)
     store.close()
     const bytes = readFileSync(file)
     const at = bytes.indexOf(Buffer.from(data.subarray(2 * MiB, 2 * MiB + 16)))
