@@ -5,6 +5,7 @@ import { defaultSampling } from '../services/model/sampler.ts'
 import type { Manifest } from '../services/model/spec.ts'
 import type { Arithmetic } from '../services/ports.ts'
 import { Cluster } from './cluster.ts'
+import { giveCores } from './cores.ts'
 import { ownRequests, type Ring } from './owner.ts'
 import { memoryOf, threadTimes, writtenBy } from './proc.ts'
 import type { Place } from './processes.ts'
@@ -98,16 +99,23 @@ export const rateOf = (moments: readonly Moment[]): number => {
 const busiest = (before: Map<string, number>, after: Map<string, number>): number =>
   Math.max(...[...after].map(([id, seconds]) => seconds - (before.get(id) ?? 0)))
 
-/** A ring with the model loaded, and requests of ours to it. */
+/**
+ * A ring with the model loaded, and requests of ours to it. Each node has cores of its own,
+ * where there are enough.
+ * @param core the first of them
+ */
 export const openCluster = async (
   place: Place,
   models: string,
   manifest: Manifest,
   name: string,
   options: RunOptions,
+  core = 0,
 ): Promise<{ cluster: Cluster; ring: Ring }> => {
   const { nodes, threads, arithmetic, context } = options
   const cluster = await Cluster.start(place, { nodes, threads, models, name })
+  const pids = cluster.nodes.map((n) => n.pid)
+  giveCores(pids, threads, core)
   await cluster.load(manifest.name, { arithmetic, context })
   const ring = ownRequests(cluster, manifest, context)
   await runSamples(ring, { ...options, tokens: 4 })
@@ -187,7 +195,8 @@ export type Rivals = { ring: number[]; alone: number[]; ratio: number }
 
 /**
  * A ring of two against two processes that each have the whole model, in turns, with equally
- * many sequences in all.
+ * many sequences in all. Only those that are measured run: others that wait still wake up,
+ * and have the memory that the measured ones' weights should be in.
  */
 export const measureRivals = async (
   place: Place,
@@ -196,18 +205,20 @@ export const measureRivals = async (
   options: RunOptions,
   rounds: number,
 ): Promise<Rivals> => {
-  const two = await openCluster(place, models[0], manifest, 'two', { ...options, nodes: 2 })
   const half = { ...options, nodes: 1, samples: Math.ceil(options.samples / 2) }
-  const a = await openCluster(place, models[1], manifest, 'alone-a', half)
-  const b = await openCluster(place, models[2], manifest, 'alone-b', half)
+  const both = { ...options, nodes: 2, samples: half.samples * 2 }
   const ring: number[] = []
   const alone: number[] = []
   for (let i = 0; i < rounds; i++) {
-    ring.push(rateOf(await runSamples(two.ring, { ...options, samples: half.samples * 2 })))
-    const both = await Promise.all([runSamples(a.ring, half), runSamples(b.ring, half)])
-    alone.push(rateOf(both.flat()))
+    const two = await openCluster(place, models[0], manifest, 'two', both)
+    ring.push(rateOf(await runSamples(two.ring, both)))
+    await endCluster(two)
+    const a = await openCluster(place, models[1], manifest, 'alone-a', half)
+    const b = await openCluster(place, models[2], manifest, 'alone-b', half, options.threads)
+    const moments = await Promise.all([runSamples(a.ring, half), runSamples(b.ring, half)])
+    alone.push(rateOf(moments.flat()))
+    for (const opened of [a, b]) await endCluster(opened)
   }
-  for (const opened of [two, a, b]) await endCluster(opened)
   const ratios = ring.map((r, i) => r / (alone[i] as number)).toSorted((x, y) => x - y)
   return { ring, alone, ratio: ratios[ratios.length >> 1] as number }
 }

@@ -129,7 +129,15 @@ export type Job = {
   output: 'rows' | 'wanted'
   /** What to do with each row that comes out, at the head; absent: the rows are given back. */
   head?: readonly HeadRequest[]
+  /**
+   * With a head alone: one row more for each of these segments, of the tokens that the head
+   * chooses. Its answers are told as soon as they are there, and these rows are given back.
+   */
+  next?: readonly NextRow[]
 }
+
+/** A row that follows the head's answer at once; `token` where it is known whatever that is. */
+export type NextRow = Segment & { token?: number }
 
 /** What a job gave: activations `[rows, hidden]`, or the head's answers. */
 export type JobOutput = { x: Float32Array } | { results: HeadResult[] }
@@ -146,8 +154,9 @@ export interface Engine {
   /**
    * KV operations, then embedding, layers and head as the job says. Errors: `bad-value`
    * (a segment that does not follow its sequence), `too-long`, `not-found`.
+   * @param onResults is told the head's answers of a job with `next`
    */
-  run(job: Job): Promise<JobOutput>
+  run(job: Job, onResults?: (results: HeadResult[]) => void): Promise<JobOutput>
   /** Drops everything that is loaded. */
   unload(): Promise<void>
   close(): Promise<void>

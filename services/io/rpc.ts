@@ -4,18 +4,20 @@
  */
 import { type MessagePort, type Transferable, Worker } from 'node:worker_threads'
 import { errorFrom, MdiError } from '../errors.ts'
-import type { OnProgress, Progress } from '../ports.ts'
 
 type Request = { id: number; method: string; args: unknown[] }
 type Reply =
-  | { id: number; progress: Progress }
+  | { id: number; told: unknown }
   | { id: number; result: unknown }
   | { id: number; error: { code: unknown; message: string } }
   /** A broken invariant: the process must end. */
   | { id: number; fatal: string }
 
-/** A worker's functions by name; the last argument reports progress. */
-export type Handlers = Record<string, (args: unknown[], onProgress: OnProgress) => unknown>
+/** What a call says before its answer: progress, or a part of the answer. */
+type Tell = (value: unknown) => void
+
+/** A worker's functions by name; the last argument says something before the answer. */
+export type Handlers = Record<string, (args: unknown[], tell: Tell) => unknown>
 
 /**
  * The buffer of a typed array, if it can move to the other thread whole. Empty ones stay:
@@ -34,7 +36,7 @@ export const serve = (port: MessagePort, handlers: Handlers): void => {
     const handler = handlers[method]
     try {
       if (!handler) throw new Error(`no such call: ${method}`)
-      const result = await handler(args, (progress) => port.postMessage({ id, progress }))
+      const result = await handler(args, (told) => port.postMessage({ id, told }))
       // Activations, where there are any, move instead of being copied.
       port.postMessage({ id, result }, movable((result as { x?: unknown } | undefined)?.x))
     } catch (error) {
@@ -51,7 +53,7 @@ export const serve = (port: MessagePort, handlers: Handlers): void => {
 type Waiting = {
   resolve: (value: unknown) => void
   reject: (error: Error) => void
-  onProgress: OnProgress | undefined
+  onTold: Tell | undefined
 }
 
 /** The calling side: starts the worker and awaits its answers. */
@@ -73,12 +75,12 @@ export class RemoteWorker {
   call(
     method: string,
     args: unknown[],
-    options: { transfer?: Transferable[]; onProgress?: OnProgress | undefined } = {},
+    options: { transfer?: Transferable[]; onTold?: Tell | undefined } = {},
   ): Promise<unknown> {
     if (this.#ended) return Promise.reject(this.#ended)
     const id = this.#next++
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject, onProgress: options.onProgress })
+      this.#waiting.set(id, { resolve, reject, onTold: options.onTold })
       this.#worker.postMessage({ id, method, args }, options.transfer ?? [])
     })
   }
@@ -92,8 +94,8 @@ export class RemoteWorker {
   #reply(reply: Reply): void {
     const waiting = this.#waiting.get(reply.id)
     if (!waiting) return
-    if ('progress' in reply) {
-      waiting.onProgress?.(reply.progress)
+    if ('told' in reply) {
+      waiting.onTold?.(reply.told)
       return
     }
     this.#waiting.delete(reply.id)

@@ -89,9 +89,9 @@ class Node {
     this.#ring = new RingNode({
       id: config.node,
       engine: {
-        run: (job) => {
-          this.#rows += job.segments.reduce((sum, segment) => sum + segment.rows, 0)
-          return this.#engine.run(job)
+        run: (job, onResults) => {
+          for (const { rows } of [...job.segments, ...(job.next ?? [])]) this.#rows += rows
+          return this.#engine.run(job, onResults)
         },
       },
       links: this.#links,

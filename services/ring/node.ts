@@ -5,7 +5,17 @@
 import { z } from 'zod'
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
-import type { Clock, Engine, Job, Link, LinkEvent, Links, Random, Refusal } from '../ports.ts'
+import type {
+  Clock,
+  Engine,
+  HeadResult,
+  Job,
+  Link,
+  LinkEvent,
+  Links,
+  Random,
+  Refusal,
+} from '../ports.ts'
 import type { Assignment, LinkState } from '../wire/control.ts'
 import type { Frame, PlainDraft, VisitFrame } from '../wire/frame.ts'
 import { type Fault, faultSchema, type Hello } from '../wire/hello.ts'
@@ -343,7 +353,10 @@ export class RingNode {
 
   #compute(job: number, work: Job): void {
     const running = this.#running
-    this.#options.engine.run(work).then(
+    const onResults = (results: HeadResult[]): void => {
+      if (this.#running === running) this.#feedStarter({ kind: 'results', job, results })
+    }
+    this.#options.engine.run(work, onResults).then(
       (output) => {
         if (this.#running === running) this.#feed({ kind: 'computed', job, output })
       },

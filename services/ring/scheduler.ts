@@ -9,7 +9,7 @@
  * follow each other through the stages without waiting. With one stage it is the same code.
  */
 import { limits } from '../limits.ts'
-import type { HeadRequest, HeadResult } from '../ports.ts'
+import type { HeadRequest, HeadResult, NextRow } from '../ports.ts'
 import type { KvOperation, Segment } from '../wire/frame.ts'
 import type { End, Open, Token } from '../wire/requests.ts'
 import { Sequence } from './sequence.ts'
@@ -123,6 +123,28 @@ export class Scheduler {
     }
     if (opening.length > 0 || this.#closing.length > 0) return this.#launch([], undefined, opening)
     return undefined
+  }
+
+  /**
+   * The next rows of a visit's sequences, if they will most likely be the next to enter:
+   * nothing else waits to, and none of them is known to end. So the engine may go on with
+   * them at once when the head has chosen their tokens; `next` decides whether it was right.
+   */
+  follow(number: number): NextRow[] | undefined {
+    const flight = this.#inFlight.get(number)
+    if (flight?.lane === undefined || this.#closing.length > 0) return undefined
+    const entering =
+      (this.#waiting.length > 0 && this.#running.length < this.#options.sequences) ||
+      this.#running.some(
+        (s) =>
+          s.prefilling || (s.ready && (s.lane === flight.lane || !this.#busyLanes.has(s.lane))),
+      )
+    if (entering || !flight.members.every((s) => s.goesOn(this.#options.context))) return undefined
+    return flight.members.map((s) => {
+      const token = s.forced
+      const row = { sequence: s.number, branch: 0, position: s.sent, rows: 1, wanted: 1 }
+      return token === undefined ? row : { ...row, token }
+    })
   }
 
   /**

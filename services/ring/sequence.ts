@@ -42,6 +42,21 @@ export class Sequence {
     return this.generated > 0 && this.pending > 0 && this.inFlight === 0
   }
 
+  /**
+   * Whether a row more follows the one in flight, unless that gives an end token.
+   * @param context positions that a sequence may reach
+   */
+  goesOn(context: number): boolean {
+    const { score, maxTokens } = this.request
+    const room = this.generated + 1 < (score?.length ?? maxTokens) && this.tokens.length < context
+    return room && !this.ended && this.pending === 0
+  }
+
+  /** The token that comes next whatever the head chooses, where one is given. */
+  get forced(): number | undefined {
+    return this.request.score?.[this.generated]?.next
+  }
+
   /** What the head is to do with the row that comes next. */
   headRequest(): HeadRequest {
     const { sampling, score, generated } = this.request

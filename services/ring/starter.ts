@@ -7,9 +7,9 @@
 
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
-import type { Job, JobOutput } from '../ports.ts'
+import type { HeadResult, Job, JobOutput, NextRow } from '../ports.ts'
 import { packActivations, unpackActivations } from '../wire/codec.ts'
-import type { VisitFrame, WireType } from '../wire/frame.ts'
+import type { KvOperation, Segment, VisitFrame, WireType } from '../wire/frame.ts'
 import type { Fault } from '../wire/hello.ts'
 import type { End, Open, Token } from '../wire/requests.ts'
 import { Scheduler, type SchedulerOptions, type Visit } from './scheduler.ts'
@@ -33,6 +33,8 @@ export type StarterEvent =
   /** The ring is left as planned: requests end, and nothing was lost. */
   | { kind: 'leave'; reason: string }
   | { kind: 'computed'; job: number; output: JobOutput }
+  /** The head's answers of a job that goes on with its sequences' next rows. */
+  | { kind: 'results'; job: number; results: readonly HeadResult[] }
   | { kind: 'failed'; job: number; error: MdiError }
   | { kind: 'previous'; up: boolean; reason?: string }
   | { kind: 'next'; up: boolean; reason?: string }
@@ -50,7 +52,10 @@ export type StarterEffect =
 type Computing = {
   job: number
   visit: Visit
-  part: 'first' | 'head'
+  /** `unwanted`: rows were computed ahead that another visit has overtaken. */
+  part: 'first' | 'head' | 'unwanted'
+  /** Rows that the job goes on with after the head. */
+  ahead: readonly NextRow[]
   /** The ring broke meanwhile: what comes out is not wanted. */
   stale: boolean
 }
@@ -68,6 +73,10 @@ export class Starter {
   readonly #visits = new Map<number, Visit>()
   #returned: Returned[] = []
   #computing: Computing | undefined
+  /** What enters next; it was drawn while rows were computed ahead that it does not have. */
+  #drawn: Visit | undefined
+  /** Takes such rows back out of this node's caches. */
+  #undo: KvOperation[] = []
   #links = { next: false, previous: false }
   #whole = false
   /** Number of the reset that is to come back. */
@@ -111,6 +120,8 @@ export class Starter {
         return this.#changed(event.reason, now)
       case 'computed':
         return this.#computed(event.job, event.output, now)
+      case 'results':
+        return this.#results(event.job, event.results, now)
       case 'failed':
         return this.#failed(event.job, event.error, now)
       case 'previous':
@@ -198,6 +209,9 @@ export class Starter {
     this.#visits.clear()
     if (this.#computing) this.#computing.stale = true
     this.#returned = []
+    this.#drawn = undefined
+    // The reset clears them with all others.
+    this.#undo = []
     const effects: StarterEffect[] = this.#scheduler
       .clear()
       .map((id) => errorEnd(id, code, sentence))
@@ -211,11 +225,16 @@ export class Starter {
     if (!this.#whole) return this.#reset(now)
     const returned = this.#returned.shift()
     if (returned) return this.#computeHead(returned)
-    const visit = this.#scheduler.next()
+    const visit = this.#drawn ?? this.#scheduler.next()
+    this.#drawn = undefined
     if (!visit) return []
+    this.#enter(visit, now)
+    return [this.#compute(visit, 'first', this.#firstJob(visit))]
+  }
+
+  #enter(visit: Visit, now: number): void {
     this.#visits.set(visit.number, visit)
     if (this.load.visits === 1) this.#progressAt = now
-    return [this.#compute(visit, 'first', this.#firstJob(visit))]
   }
 
   // Repeated under the same number: whichever of them comes back counts, since a ring may be
@@ -239,7 +258,7 @@ export class Starter {
   #firstJob(visit: Visit): Job {
     const alone = this.#options.previous === null
     return {
-      operations: visit.operations,
+      operations: [...this.#undo.splice(0), ...visit.operations],
       segments: visit.segments,
       input: visit.tokens,
       output: alone ? 'wanted' : 'rows',
@@ -248,24 +267,45 @@ export class Starter {
   }
 
   #computeHead({ visit, x }: Returned): StarterEffect[] {
-    const work: Job = { operations: [], segments: [], input: x, output: 'wanted', head: visit.head }
-    return [this.#compute(visit, 'head', work)]
+    const head: Job = { operations: [], segments: [], input: x, output: 'wanted', head: visit.head }
+    // Until an answer has gone to the main thread and the next job has come back, the engine
+    // would stand still: once a token, and longest where every core computes.
+    const next = this.#drawn ? undefined : this.#scheduler.follow(visit.number)
+    return [this.#compute(visit, 'head', next ? { ...head, next } : head)]
   }
 
   #compute(visit: Visit, part: 'first' | 'head', work: Job): StarterEffect {
     const job = ++this.#jobs
-    this.#computing = { job, visit, part, stale: false }
+    this.#computing = { job, visit, part, ahead: work.next ?? [], stale: false }
     return { kind: 'compute', job, work }
+  }
+
+  #results(job: number, results: readonly HeadResult[], now: number): StarterEffect[] {
+    const computing = this.#computing
+    if (computing?.job !== job || computing.stale) return []
+    const effects = this.#complete(computing.visit.number, results, now)
+    const visit = this.#scheduler.next()
+    if (visit && isThat(visit, computing.ahead, results)) {
+      this.#enter(visit, now)
+      this.#computing = { ...computing, visit, part: 'first' }
+    } else {
+      this.#drawn = visit
+      this.#computing = { ...computing, part: 'unwanted' }
+    }
+    return effects
   }
 
   #computed(job: number, output: JobOutput, now: number): StarterEffect[] {
     const computing = this.#computing
     if (computing?.job !== job) return []
     this.#computing = undefined
-    const { visit, part, stale } = computing
+    const { visit, part, ahead, stale } = computing
     const effects: StarterEffect[] = []
     if (!stale) {
-      if (part === 'head' || this.#options.previous === null)
+      if (part === 'unwanted') {
+        for (const { sequence, position } of ahead)
+          this.#undo.push({ kind: 'truncate', sequence, length: position })
+      } else if (part === 'head' || this.#options.previous === null)
         effects.push(
           ...this.#complete(visit.number, 'results' in output ? output.results : [], now),
         )
@@ -333,6 +373,20 @@ export class Starter {
       .complete(number, results)
       .map((o) => (o.kind === 'token' ? { kind: 'token', token: o.token } : o))
   }
+}
+
+/** Whether a visit is what was computed ahead of it. */
+const isThat = (
+  visit: Visit,
+  ahead: readonly NextRow[],
+  results: readonly HeadResult[],
+): boolean => {
+  if (visit.operations.length > 0 || visit.segments.length !== ahead.length) return false
+  return ahead.every((a, i) => {
+    const { sequence, position, rows } = visit.segments[i] as Segment
+    const same = sequence === a.sequence && position === a.position && rows === a.rows
+    return same && visit.tokens[i] === (a.token ?? results[i]?.token)
+  })
 }
 
 const errorEnd = (id: string, code: MdiError['code'], message: string): StarterEffect => ({

@@ -205,3 +205,28 @@ test('clear names every request and forgets what is on its way', () => {
   assert.equal(s.next(), undefined)
   assert.equal(s.takeNumber(), (v?.number ?? 0) + 1)
 })
+
+test('what follows a visit is told ahead only where nothing else may enter', () => {
+  const s = schedulerOf(2)
+  const follows = (v: Visit | undefined) =>
+    s.follow(v?.number ?? 0)?.map((r) => `${r.sequence}@${r.position}+${r.rows}/${r.wanted}`)
+  for (const id of ['a', 'b', 'c']) s.open(openOf(id, { tokens: [1], maxTokens: 8 }))
+  const prompts = [s.next(), s.next(), s.next()]
+  assert.deepEqual(prompts.map(follows), [undefined, undefined, undefined])
+  for (const v of prompts) answer(s, v)
+  const [one, other] = [s.next(), s.next()]
+  assert.deepEqual([follows(one), follows(other)], [['1@2+1/1', '3@2+1/1'], ['2@2+1/1']])
+  // It is what enters.
+  answer(s, one)
+  const next = s.next()
+  assert.deepEqual(shape(next)?.segments, ['1@2+1/1', '3@2+1/1'])
+  s.open(openOf('d', { tokens: [1] }))
+  assert.equal(follows(next), undefined, 'a prompt waits')
+  const prompt = s.next()
+  assert.deepEqual(follows(next), ['1@3+1/1', '3@3+1/1'], 'it is on its way')
+  answer(s, prompt)
+  assert.equal(follows(other), undefined, 'its next row is to join this lane')
+  assert.deepEqual(follows(next), ['1@3+1/1', '3@3+1/1'], 'and not that one')
+  s.cancel('b')
+  assert.equal(follows(next), undefined, 'a sequence is to be closed')
+})

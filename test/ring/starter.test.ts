@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MdiError } from '../../services/errors.ts'
 import { limits } from '../../services/limits.ts'
+import type { Job, KvOperation } from '../../services/ports.ts'
 import { Starter, type StarterEffect, type StarterOptions } from '../../services/ring/starter.ts'
 import { HIDDEN, openOf, segment, visit } from './fakes.ts'
 
@@ -25,6 +26,9 @@ class Driven {
   readonly resets: number[] = []
   readonly heads: number[] = []
   readonly told: string[] = []
+  readonly works: Job[] = []
+  /** Of all frames sent. */
+  readonly operations: KvOperation[] = []
   now = 0
 
   constructor(change: Partial<StarterOptions> = {}) {
@@ -38,14 +42,18 @@ class Driven {
   #do(effect: StarterEffect): void {
     if (effect.kind === 'send') {
       this.sent.push(effect.frame.number)
+      this.operations.push(...effect.frame.operations)
       if (effect.frame.operations.some((o) => o.kind === 'reset'))
         this.resets.push(effect.frame.number)
     } else if (effect.kind === 'token') this.told.push(`${effect.token.id} ${effect.token.token}`)
     else if (effect.kind === 'end')
       this.told.push(`${effect.end.id} ${effect.end.error?.message ?? effect.end.reason}`)
     else if (effect.kind === 'ring') this.told.push(effect.whole ? 'whole' : 'broken')
-    else if (effect.work.head && effect.work.segments.length === 0) this.heads.push(effect.job)
-    else {
+    else if (effect.work.head && effect.work.segments.length === 0) {
+      this.works.push(effect.work)
+      this.heads.push(effect.job)
+    } else {
+      this.works.push(effect.work)
       const rows = effect.work.segments.reduce((sum, s) => sum + s.rows, 0)
       const { job, work } = effect
       const output = work.head
@@ -263,4 +271,70 @@ test('a ring that is left as planned says so, and loses no node', () => {
     assert.ok(d.told.includes('broken'))
     assert.ok(!d.starter.whole)
   }
+})
+
+/** A ring of two with one request whose prompt has come back once; its next row is on its way. */
+const decoding = (change: Partial<Parameters<typeof openOf>[1]> = {}): Driven => {
+  const d = new Driven({ stages: 2, next: 'b', previous: 'b' }).whole()
+  d.handle({ kind: 'open', request: openOf('r', { tokens: [1], maxTokens: 9, ...change }) })
+  d.back(101)
+  d.handle({ kind: 'computed', job: d.heads[0] as number, output: { results: [{ token: 6 }] } })
+  assert.deepEqual(d.sent.slice(-1), [102])
+  return d
+}
+
+test('the row that follows the head is computed in the same job, and sent when it is done', () => {
+  const d = decoding()
+  d.back(102)
+  const work = d.works.at(-1)
+  assert.deepEqual(work?.next, [segment(1, 2)])
+  const job = d.heads.at(-1) as number
+  d.handle({ kind: 'results', job, results: [{ token: 7 }] })
+  // The token is told at once, the row is not there yet.
+  assert.deepEqual(d.told.slice(-1), ['r 7'])
+  assert.deepEqual(d.sent.slice(-1), [102])
+  d.handle({ kind: 'computed', job, output: { x: new Float32Array(HIDDEN) } })
+  assert.deepEqual(d.sent.slice(-1), [103])
+  assert.equal(d.works.at(-1), work, 'it is not computed once more')
+})
+
+test('a row computed ahead that is not wanted is taken back out of the cache', () => {
+  const d = decoding({ endIds: [7] })
+  d.back(102)
+  const job = d.heads.at(-1) as number
+  d.handle({ kind: 'results', job, results: [{ token: 7 }] })
+  assert.deepEqual(d.told.slice(-2), ['r 7', 'r end'])
+  d.handle({ kind: 'open', request: openOf('s', { tokens: [1] }) })
+  d.handle({ kind: 'computed', job, output: { x: new Float32Array(HIDDEN) } })
+  assert.deepEqual(
+    d.works.flatMap((w) => w.operations).filter((o) => o.kind === 'truncate'),
+    [{ kind: 'truncate', sequence: 1, length: 2 }],
+  )
+  // Only this node has that row: the others hear nothing of it.
+  assert.ok(!d.operations.some((o) => o.kind === 'truncate'))
+  assert.ok(d.sent.length > 2, 'what was drawn meanwhile is sent')
+})
+
+test('nothing is computed ahead where something else is to enter, or the request ends', () => {
+  const last = decoding({ maxTokens: 2 })
+  last.back(102)
+  assert.equal(last.works.at(-1)?.next, undefined)
+  const scored = decoding({
+    maxTokens: 3,
+    score: [8, 9, 4].map((next) => ({ ids: [], next })),
+  })
+  scored.back(102)
+  assert.deepEqual(scored.works.at(-1)?.next, [{ ...segment(1, 2), token: 9 }])
+})
+
+test('a ring that breaks while a row is computed ahead sends nothing of it', () => {
+  const d = decoding()
+  d.back(102)
+  const job = d.heads.at(-1) as number
+  d.handle({ kind: 'results', job, results: [{ token: 7 }] })
+  d.handle({ kind: 'fault', fault: { node: 'b', reason: 'it burns' } })
+  d.handle({ kind: 'results', job, results: [{ token: 7 }] })
+  d.now += 10_000
+  d.handle({ kind: 'computed', job, output: { x: new Float32Array(HIDDEN) } })
+  assert.deepEqual(d.sent.slice(-1), d.resets.slice(-1), 'a reset follows, and nothing else')
 })

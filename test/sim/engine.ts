@@ -1,6 +1,6 @@
 /** An engine that computes the toy model in simulated time, and refuses what a real one does. */
 import { MdiError } from '../../services/errors.ts'
-import type { Engine, Job, JobOutput, Segment } from '../../services/ports.ts'
+import type { Engine, HeadResult, Job, JobOutput, Segment } from '../../services/ports.ts'
 import type { KvOperation } from '../../services/wire/frame.ts'
 import { type Chain, embed, HIDDEN, head, layerRow } from './model.ts'
 import type { Mutation } from './mutations.ts'
@@ -63,23 +63,37 @@ export class FakeEngine implements Pick<Engine, 'run'> {
     return this.#sequences.size
   }
 
-  run(job: Job): Promise<JobOutput> {
+  run(job: Job, onResults: (results: HeadResult[]) => void = () => {}): Promise<JobOutput> {
     const later = new Later()
     const { world } = this.#process
-    const rows = job.segments.reduce((sum, s) => sum + s.rows, 0)
+    const rows = [...job.segments, ...(job.next ?? [])].reduce((sum, s) => sum + s.rows, 0)
     const ms = this.#speed.job + rows * this.#layers.length * this.#speed.row
     this.busy += ms
     const start = Math.max(world.now, this.#freeAt)
     this.#freeAt = start + ms
-    world.after(
-      this.#freeAt - world.now,
-      () => {
-        const output = this.#try(job)
-        if (output instanceof MdiError) later.settle?.failed(output)
-        else later.settle?.ok(output)
-      },
-      this.#process,
-    )
+    const settle = (output: JobOutput | MdiError): void => {
+      if (output instanceof MdiError) later.settle?.failed(output)
+      else later.settle?.ok(output)
+    }
+    const { next, ...first } = job
+    const at = this.#freeAt - world.now
+    if (next) {
+      world.after(
+        start + this.#speed.job - world.now,
+        () => {
+          const output = this.#try(first)
+          if (!('results' in output)) return settle(output)
+          onResults(output.results)
+          const input = Int32Array.from(
+            next,
+            ({ token }, i) => token ?? output.results[i]?.token ?? 0,
+          )
+          const rest: Job = { operations: [], segments: next, input, output: 'rows' }
+          world.after(ms - this.#speed.job, () => settle(this.#try(rest)), this.#process)
+        },
+        this.#process,
+      )
+    } else world.after(at, () => settle(this.#try(job)), this.#process)
     return later as unknown as Promise<JobOutput>
   }
 

@@ -4,7 +4,7 @@ import { harmless, mutations } from './mutations.ts'
 import { runSeed } from './run.ts'
 
 /** Seeds that are tried before a planted bug counts as not found. */
-const SEEDS = 60
+const SEEDS = 250
 
 for (const make of mutations)
   test(`finds a planted bug: ${make().name}`, () => {

@@ -185,6 +185,7 @@ export const mutations: readonly (() => Mutation)[] = [
   without('reset', 1),
   without('close', 3),
   without('open', 5),
+  without('truncate', 1),
   anyEpoch,
   () => ({ name: 'losing faults', frame: (f) => (f.kind === 'fault' ? [] : [f]) }),
   () => ({ name: 'not telling of a lost link', tellsDown: (peer) => !peer.startsWith('n') }),

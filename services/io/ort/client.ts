@@ -5,6 +5,7 @@ import type {
   Engine,
   EngineAssignment,
   EngineReport,
+  HeadResult,
   Job,
   JobOutput,
   OnProgress,
@@ -36,12 +37,15 @@ export class WorkerEngine implements Engine {
   load(assignment: EngineAssignment, onProgress?: OnProgress): Promise<EngineReport> {
     const manifest = withoutVocabulary(assignment.manifest)
     return this.#worker.call('load', [{ ...assignment, manifest }], {
-      onProgress,
+      onTold: onProgress as ((progress: unknown) => void) | undefined,
     }) as Promise<EngineReport>
   }
 
-  run(job: Job): Promise<JobOutput> {
-    return this.#worker.call('run', [job], { transfer: movable(job.input) }) as Promise<JobOutput>
+  run(job: Job, onResults?: (results: HeadResult[]) => void): Promise<JobOutput> {
+    return this.#worker.call('run', [job], {
+      transfer: movable(job.input),
+      onTold: onResults as ((results: unknown) => void) | undefined,
+    }) as Promise<JobOutput>
   }
 
   async unload(): Promise<void> {

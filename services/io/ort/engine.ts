@@ -10,6 +10,7 @@ import type {
   Engine,
   EngineAssignment,
   EngineReport,
+  HeadResult,
   Job,
   JobOutput,
   OnProgress,
@@ -119,12 +120,18 @@ export class OrtEngine implements Engine {
     return head.runtimeBytes + (spec.tiedHead ? embedding.runtimeBytes : 0)
   }
 
-  async run(job: Job): Promise<JobOutput> {
+  async run(job: Job, onResults?: (results: HeadResult[]) => void): Promise<JobOutput> {
     const layers = this.#need('layers')
     layers.kv(job.operations)
     let x = job.input instanceof Int32Array ? this.#need('embedding').rows(job.input) : job.input
     if (job.segments.length > 0) x = await layers.run(job.segments, x, job.output === 'wanted')
-    return job.head ? { results: await this.#need('head').run(x, job.head) } : { x }
+    if (!job.head) return { x }
+    const results = await this.#need('head').run(x, job.head)
+    if (!job.next) return { results }
+    onResults?.(results)
+    const tokens = job.next.map(({ token }, i) => token ?? (results[i] as HeadResult).token)
+    const rows = this.#need('embedding').rows(Int32Array.from(tokens))
+    return { x: await layers.run(job.next, rows, false) }
   }
 
   async unload(): Promise<void> {

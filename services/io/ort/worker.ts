@@ -12,8 +12,8 @@ export const runEngineWorker = (port: MessagePort, options: EngineWorkerOptions)
   const engine = new OrtEngine({ source, folder: options.folder, threads: options.threads })
   serve(port, {
     measure: ([arithmetic]) => engine.measure(arithmetic as Arithmetic),
-    load: ([assignment], onProgress) => engine.load(assignment as EngineAssignment, onProgress),
-    run: ([job]) => engine.run(job as Job),
+    load: ([assignment], tell) => engine.load(assignment as EngineAssignment, tell),
+    run: ([job], tell) => engine.run(job as Job, tell),
     unload: () => engine.unload(),
     close: async () => {
       await engine.close()

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import type { OrtEngine } from '../../../services/io/ort/engine.ts'
-import type { KvOperation } from '../../../services/ports.ts'
+import type { KvOperation, Segment } from '../../../services/ports.ts'
 import {
   activations,
   largestDifference,
@@ -272,5 +272,59 @@ test('layers are dropped and added one by one, with the same results; sequences 
     await own.load(part(0, 4, true))
     assert.deepEqual(await activations(own, [open(1)], [rows(1, 0, 11)], input), whole)
     assert.equal(readdirSync(folder).length, files, 'runtime files are made once')
+  })
+})
+
+test('a row that follows the head at once is the one that a job of its own computes', async () => {
+  const ids = [tokens(9), tokens(14, 2)]
+  const { spec } = model.manifest
+  const head = { kind: 'score' as const, ids: [] }
+  const run = async (sequences: readonly [number, number], ahead: boolean) => {
+    const prompts = ids.map((own, i) => rows(sequences[i] as number, 0, own.length, 1))
+    const x = await activations(
+      engine,
+      sequences.map(open),
+      prompts,
+      Int32Array.from(ids.flat()),
+      'wanted',
+    )
+    const next = ids.map((own, i) => rows(sequences[i] as number, own.length, 1, 1))
+    const job = {
+      operations: [],
+      segments: [],
+      input: x,
+      output: 'wanted' as const,
+      head: [head, head],
+    }
+    if (!ahead) {
+      const out = await engine.run(job)
+      assert.ok('results' in out)
+      const chosen = out.results.map((r) => r.token)
+      return {
+        chosen,
+        x: await activations(engine, [], next, Int32Array.from([chosen[0] as number, 5])),
+      }
+    }
+    let chosen: number[] = []
+    // The second one's token is given, whatever the head chooses.
+    const out = await engine.run(
+      { ...job, next: [next[0] as Segment, { ...(next[1] as Segment), token: 5 }] },
+      (results) => {
+        chosen = results.map((r) => r.token)
+      },
+    )
+    assert.ok('x' in out)
+    return { chosen, x: out.x }
+  }
+  const apart = await run([70, 71], false)
+  const together = await run([80, 81], true)
+  assert.deepEqual(together.chosen, apart.chosen)
+  assert.deepEqual(together.x, apart.x)
+  assert.equal(together.x.length, 2 * spec.hidden)
+  await engine.run({
+    operations: close(70, 71, 80, 81),
+    segments: [],
+    input: new Int32Array(0),
+    output: 'rows',
   })
 })
