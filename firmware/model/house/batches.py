@@ -28,25 +28,50 @@ def encode(tokenizer: Tokenizer, messages: list[Message]) -> tuple[list[int], li
     return ids, mine
 
 
-def batches(tokenizer: Tokenizer, seed: int, tokens: int, pool: int = 3000) -> Iterator[tuple[Tensor, Tensor]]:
-    """Pairs of ids [B, T] and weights [B, T-1] of the tokens to predict."""
+Row = tuple[list[int], list[int]]
+
+
+def cut(rows: list[Row], tokens: int, rng: random.Random) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches of about `tokens` out of rows, like lengths together, in random order:
+    ids [B, T] and weights [B, T-1] of the tokens to predict."""
+    rows = sorted(rows, key=lambda r: len(r[0]))
+    out: list[list[Row]] = []
+    at = 0
+    while at < len(rows):
+        size = 1
+        while at + size < len(rows) and (size + 1) * len(rows[at + size][0]) <= tokens:
+            size += 1
+        out.append(rows[at:at + size])
+        at += size
+    rng.shuffle(out)
+    for part in out:
+        yield tensors(part)
+
+
+def tensors(rows: list[Row]) -> tuple[Tensor, Tensor]:
+    """Rows as ids [B, T] and weights [B, T-1]."""
+    length = max(len(r[0]) for r in rows)
+    ids = torch.zeros(len(rows), length, dtype=torch.long)
+    mine = torch.zeros(len(rows), length)
+    for i, (a, b) in enumerate(rows):
+        ids[i, :len(a)] = torch.tensor(a)
+        mine[i, :len(b)] = torch.tensor(b, dtype=torch.float)
+    return ids, mine[:, 1:]
+
+
+def pools(tokenizer: Tokenizer, seed: int, pool: int = 3000) -> Iterator[list[Row]]:
+    """Pools of new conversations without end."""
     rng = random.Random(seed)
     while True:
-        rows = sorted((encode(tokenizer, conversation(rng)) for _ in range(pool)), key=lambda r: len(r[0]))
-        out: list[list[tuple[list[int], list[int]]]] = []
-        at = 0
-        while at < len(rows):
-            size = 1
-            while at + size < len(rows) and (size + 1) * len(rows[at + size][0]) <= tokens:
-                size += 1
-            out.append(rows[at:at + size])
-            at += size
-        rng.shuffle(out)
-        for rows_now in out:
-            length = max(len(r[0]) for r in rows_now)
-            ids = torch.zeros(len(rows_now), length, dtype=torch.long)
-            mine = torch.zeros(len(rows_now), length)
-            for i, (a, b) in enumerate(rows_now):
-                ids[i, :len(a)] = torch.tensor(a)
-                mine[i, :len(b)] = torch.tensor(b, dtype=torch.float)
-            yield ids, mine[:, 1:]
+        yield [encode(tokenizer, conversation(rng)) for _ in range(pool)]
+
+
+def hardest(rows: list[Row], losses: list[float], share: float, known: float = 0.02) -> list[Row]:
+    """The rows that are not known yet, at most `share` of all, the worst first.
+
+    `known`: nats of a whole answer below which it teaches nothing. A tenth is kept in any
+    case, so that a pool never falls to nothing.
+    """
+    order = sorted(range(len(rows)), key=lambda i: -losses[i])
+    unknown = sum(loss > known for loss in losses)
+    return [rows[i] for i in order[:max(len(rows) // 10, min(unknown, int(share * len(rows))))]]

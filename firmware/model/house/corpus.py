@@ -16,7 +16,8 @@ from .values import Piece, span_value
 
 Message = dict[str, str]
 SYSTEMS = ["You are the voice of this house.", "You are a voice assistant for Home Assistant.", "You are a helpful assistant.", "You control a smart home. Answer briefly.", "Answer in plain text. Keep it simple and to the point.", "You are a voice assistant for Home Assistant. Answer questions about the world truthfully.", "Be brief."]
-FOLLOW_NAMES = {"light": "light", "fan": "fan", "cover": "cover", "lock": "lock", "temp": "climate", "fanmode": "climate", "fanspeed": "fan"}
+FOLLOW_NAMES = {"light": "light", "fan": "fan", "cover": "cover", "lock": "lock", "temp": "climate", "fanmode": "climate", "fanspeed": "fan", "media": "player"}
+FLOORLESS = {"HassSetVolume", "HassMediaPlayerMute", "HassMediaPlayerUnmute", "HassMediaPause", "HassMediaUnpause", "HassMediaNext", "HassMediaPrevious"}
 FOLLOW_WRAPS = ["{}", "{}", "the {}", "the {}", "in the {}", "{} please", "the {} please", "my {}", "in {}", "in the {} please", "uh the {}", "that would be the {}", "i mean the {}", "the one in the {}", "the {} of course", "for the {}", "inside the {}"]
 FOLLOW_NAME_WRAPS = ["the {}", "the {}", "{}", "the {} please", "{} please", "my {}", "i mean the {}", "just the {}", "only the {}"]
 
@@ -32,7 +33,7 @@ def complete(first: Utterance, rng: random.Random, unseen: bool = False) -> tupl
     """The turn after "Which room?": its text, and the intent that both turns make."""
     slots = first.meaning()
     roll = rng.random()
-    if roll < 0.75:
+    if roll < 0.75 or (roll < 0.85 and first.intent in FLOORLESS):
         value, key, wrap = span_value("area", rng, unseen), "area", rng.choice(FOLLOW_WRAPS)
     elif roll < 0.85:
         value, key, wrap = span_value("floor", rng, unseen), "floor", rng.choice(["{}", "{}", "the {}", "on the {}", "{} please"])

@@ -107,7 +107,7 @@ def style(u: Utterance, rng: random.Random) -> None:
 def spoken(rng: random.Random, *, unseen: bool = False, held_phrase: bool = False, rule: Rule | None = None, slip_count: int | None = None, unseen_slips: bool = False) -> Utterance:
     """A command as a recogniser would hand it over."""
     u = one(rng, unseen, rule, held_phrase=held_phrase)
-    count = slip_count if slip_count is not None else (rng.randint(1, 3) if rng.random() < 0.25 else 0)
+    count = slip_count if slip_count is not None else (rng.randint(1, 3) if rng.random() < 0.3 else 0)
     if count:
         u.slips = slips.slip(u.pieces, count, rng, unseen_slips)
     style(u, rng)

@@ -25,7 +25,7 @@ HassDecreaseTimer HassCancelAllTimers HassSetVolume HassSetVolumeRelative HassMe
 HassMediaPause HassMediaUnpause HassMediaNext HassMediaPrevious HassListAddItem HassListCompleteItem HassListRemoveItem
 HassVacuumStart HassVacuumReturnToBase HassVacuumCleanArea HassGetWeather HassClimateSetTemperature
 HassClimateGetTemperature HassClimateSetFanMode HassFanSetSpeed""".split()
-ASKING = {"HassTurnOn", "HassTurnOff", "HassLightSet", "HassSetPosition", "HassClimateSetTemperature", "HassClimateSetFanMode", "HassFanSetSpeed", "HassVacuumCleanArea"}
+ASKING = {"HassTurnOn", "HassTurnOff", "HassLightSet", "HassSetPosition", "HassClimateSetTemperature", "HassClimateSetFanMode", "HassFanSetSpeed", "HassVacuumCleanArea", "HassSetVolume", "HassSetVolumeRelative", "HassMediaPlayerMute", "HassMediaPlayerUnmute", "HassMediaPause", "HassMediaUnpause", "HassMediaNext", "HassMediaPrevious"}
 KIND = {"light": "light", "switch": "appliance", "fan": "fan", "media_player": "media", "input_boolean": "bare", "climate": "climate", "cover": "shutcover", "valve": "valve", "lock": "lock", "scene": "scene", "script": "scene", "button": "bare", "input_button": "bare", "vacuum": "vacuum", "todo": "list", "weather": "city", "sensor": "appliance", "person": "person"}
 WILD = {"todo_list_item": "item", "timer_name": "timername", "zone": "bare", "shopping_list_item": "item"}
 

@@ -23,7 +23,8 @@ _SOUND: dict[str, list[str]] = {
     "play": ["plays", "pley"], "curtains": ["curtain's", "certains"], "song": ["songs", "sung"], "track": ["truck", "tracks"], "color": ["colour", "collar"],
     "lamp": ["lamb", "lamps"], "scene": ["seen", "scenes"], "time": ["thyme", "times"], "which": ["witch", "wich"], "are": ["our", "or", "r"], "up": ["op", "ub"], "down": ["done", "don"],
 }
-_MUTABLE_NOUNS = {"lamp"}
+# A slip in one of these may give another number, which no reader could mend.
+_SAYS_A_NUMBER = set("one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand first second third fourth hours minutes seconds hour minute".split())
 
 
 def _edit(word: str, rng: random.Random) -> str:
@@ -34,6 +35,20 @@ def _edit(word: str, rng: random.Random) -> str:
     if roll < 0.7:
         return word[:at] + word[at + 1] + word[at] + word[at + 2:]
     return word[:at] + word[at] + word[at:]
+
+
+_VOWELS = "aeiou"
+_NEAR = {"d": "t", "t": "d", "b": "p", "p": "b", "g": "k", "k": "g", "v": "f", "f": "v", "s": "z", "z": "s", "m": "n", "n": "m", "c": "k"}
+
+
+def _mishear(word: str, rng: random.Random) -> str:
+    """One sound heard as a near one: a vowel as another, a voiced consonant as its unvoiced twin."""
+    places = [i for i, c in enumerate(word) if c in _VOWELS or c in _NEAR]
+    if not places:
+        return word
+    at = rng.choice(places)
+    heard = _NEAR.get(word[at]) or rng.choice(_VOWELS)
+    return word[:at] + heard + word[at + 1:]
 
 
 def _one(pieces: list[Piece], rng: random.Random, unseen: bool) -> bool:
@@ -64,13 +79,16 @@ def _one(pieces: list[Piece], rng: random.Random, unseen: bool) -> bool:
         words.insert(at, words[at])
         if word.isdigit() or word in ("and", "half"):
             return False
+    elif roll < 0.70 and not unseen and word.isalpha() and len(word) > 3 and word not in _SAYS_A_NUMBER and rng.random() < 0.5:
+        # Many unlike ways to mishear one word teach to hear ways that training does not have.
+        words[at] = _mishear(words[at], rng)
     elif roll < 0.88:
         options = [s for s in _SOUND.get(word, []) if value_held_out(f"{word}>{s}") == unseen]
         if not options:
             return False
         words[at] = rng.choice(options)
     else:
-        if len(word) < 5 or not word.isalpha() or word in ("first", "second", "third", "fifty", "sixty", "eighty", "thirty", "forty", "seven", "eight", "three"):
+        if len(word) < 5 or not word.isalpha() or word in _SAYS_A_NUMBER:
             return False
         words[at] = _edit(words[at], rng)
     p.text = (" " if lead else "") + " ".join(words) + (" " if tail else "")

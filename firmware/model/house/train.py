@@ -11,15 +11,18 @@ import argparse
 import copy
 import json
 import os
+import random
 import time
 from pathlib import Path
+from typing import Callable, Iterator
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from . import tok
-from .batches import batches
+from .batches import Row, cut, hardest, pools, tensors
 from .model import Config, Model
 from .muon import Muon
 from .reference import load_gguf
@@ -30,6 +33,26 @@ def save(path: Path, state: dict[str, object]) -> None:
     part = path.with_suffix(".part")
     torch.save(state, part)
     os.replace(part, path)
+
+
+@torch.no_grad()
+def losses(hidden: Callable[[Tensor], Tensor], embed: Tensor, rows: list[Row], tokens: int, bf16: bool) -> list[float]:
+    """For each row the nats of its whole answer: what the network does not know of it yet."""
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i][0]))
+    out = [0.0] * len(rows)
+    at = 0
+    while at < len(order):
+        size = max(1, tokens // len(rows[order[at]][0]))
+        part = order[at:at + size]
+        ids, weight = tensors([rows[i] for i in part])
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            logits = hidden(ids[:, :-1])[weight > 0] @ embed.T
+        each = torch.zeros_like(weight)
+        each[weight > 0] = F.cross_entropy(logits.float(), ids[:, 1:][weight > 0], reduction="none")
+        for i, loss in zip(part, each.sum(1).tolist()):
+            out[i] = loss
+        at += size
+    return out
 
 
 def main() -> None:
@@ -47,6 +70,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--bf16", action="store_true", help="products in bfloat16 (twice as quick where the processor has it)")
     parser.add_argument("--compile", action="store_true", help="compile the network first (needs a C++ compiler; a fifth quicker)")
+    parser.add_argument("--select", type=float, default=1.0, help="learn from at most this share of the text, the part that is not known yet (a look costs a quarter of learning)")
     parser.add_argument("--start", type=Path, help="weights of this GGUF file to go on from, where --out has no checkpoint yet")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -79,8 +103,15 @@ def main() -> None:
     def checkpoint() -> None:
         save(latest, {"config": config.as_dict(), "model": model.state_dict(), "average": average.state_dict(), "muon": muon.state_dict(), "adam": adam.state_dict(), "step": step, "seen": seen, "decay_from": decay_from, "decay_steps": decay_steps, "run": run})
 
-    # A resumed run draws new text: the generator is seeded by the run's number.
-    for ids, weight in batches(tokenizer, args.seed + 7919 * run, args.tokens):
+    def text() -> Iterator[tuple[Tensor, Tensor]]:
+        # A resumed run draws new text: the generator is seeded by the run's number.
+        rng = random.Random(args.seed + 7919 * run)
+        for rows in pools(tokenizer, args.seed + 7919 * run):
+            if args.select < 1:
+                rows = hardest(rows, losses(hidden, model.embed, rows, 4 * args.tokens, args.bf16), args.select)
+            yield from cut(rows, args.tokens, rng)
+
+    for ids, weight in text():
         if step % 10 == 0 or not wished:
             wished = True
             control = args.out / "control.json"

@@ -107,10 +107,14 @@ _CODAS = "b d f g k l m n p r s t x z ck ct ft ld lk ll lm ln lt mb mp nd ng nk 
 
 
 def made_up_word(rng: random.Random) -> str:
-    """One word that no dictionary holds, over a wide spread of letters."""
-    if rng.random() < 0.12:
-        return "".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randint(3, 8)))
-    count = rng.choice((1, 2, 2, 2, 3, 3, 4))
+    """One word that no dictionary holds, over a wide spread of letters.
+
+    As long as the names that people give: mostly two syllables, seldom three. A few are
+    bare letters, as models and makers are called.
+    """
+    if rng.random() < 0.04:
+        return "".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randint(2, 5)))
+    count = rng.choice((1, 1, 2, 2, 2, 2, 2, 3))
     word = "".join(rng.choice(_ONSETS) + rng.choice(_VOWELS) + (rng.choice(_CODAS) if rng.random() < 0.6 else "") for _ in range(count))
     return word if len(word) > 2 else word + rng.choice(("ka", "lo", "ry", "mo", "dex"))
 

@@ -42,6 +42,20 @@ class Grammar(unittest.TestCase):
             if u.intent in ("HassTurnOn", "HassTurnOff") and not u.ask:
                 self.assertTrue({"name", "area", "floor"} & set(u.meaning()), u.text())
 
+    def test_media_and_volume_without_a_place_ask_and_the_next_turn_completes_it(self) -> None:
+        rng = random.Random(4)
+        rules = [r for r in grammar.RULES if r.follow == "media"]
+        self.assertEqual({r.intent for r in rules}, {"HassSetVolume", "HassSetVolumeRelative", "HassMediaPlayerMute", "HassMediaPlayerUnmute", "HassMediaPause", "HassMediaUnpause", "HassMediaNext", "HassMediaPrevious"})
+        for rule in rules:
+            for _ in range(50):
+                text, intent, slots = corpus.complete(grammar.training_command(rng, rule), rng)
+                self.assertEqual(intent, rule.intent)
+                keys = {"name", "area", "floor"} & set(slots)
+                self.assertEqual(len(keys), 1)
+                if intent != "HassSetVolumeRelative":
+                    self.assertNotIn("floor", keys)
+                self.assertIn(str(slots[keys.pop()]), text)
+
     def test_same_seed_same_corpus(self) -> None:
         self.assertEqual(list(islice(corpus.conversations(5), 50)), list(islice(corpus.conversations(5), 50)))
 

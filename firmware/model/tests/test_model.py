@@ -9,9 +9,11 @@ from pathlib import Path
 import torch
 
 from house import tok
+from house.batches import hardest
 from house.model import Config, Model
 from house.muon import orthogonal
 from house.reference import Reference, load_gguf
+from house.train import losses
 
 HERE = Path(__file__).parent.parent
 
@@ -66,6 +68,18 @@ class Network(unittest.TestCase):
             for token in row:
                 self.assertEqual(int(model.logits(torch.tensor([text]))[0, -1].argmax()), token)
                 text.append(token)
+
+    def test_only_what_is_not_known_is_learned_and_the_losses_are_each_rows_own(self) -> None:
+        torch.manual_seed(0)
+        model = Model(Config(vocab=50, hidden=64, layers=2, heads=2, kv_heads=1, ff=64))
+        rows = [([1 + i, 2, 3 + i, 4] + [5] * i, [0, 0, 1, 1] + [1] * i) for i in range(7)]
+        told = losses(model.hidden, model.embed, rows, 12, False)
+        for (ids, mine), loss in zip(rows, told):
+            logits = model.logits(torch.tensor([ids]))[0, :-1].log_softmax(-1)
+            own = -sum(float(logits[t - 1, ids[t]]) for t in range(1, len(ids)) if mine[t])
+            self.assertAlmostEqual(loss, own, places=3)
+        self.assertEqual(hardest(rows, [0.0, 5.0, 0.1, 3.0, 0.0, 0.01, 4.0], 0.5), [rows[1], rows[6], rows[3]])
+        self.assertEqual(hardest(rows, [0.0] * 6 + [1.0], 0.5), [rows[6]])
 
     def test_orthogonal(self) -> None:
         made = orthogonal(torch.randn(2, 32, 64))
