@@ -45,17 +45,12 @@ const rules: readonly Rule[] = [
     (area = '', n = '') =>
       plain('HassLightSet', { area, domain: 'light', brightness: numberOf(n) }),
   ],
-  [
-    /^set the volume to (\w+) percent$/,
-    (n = '') => plain('HassSetVolume', { volume_level: numberOf(n) }),
-  ],
+  // Without a room or a player all of the house would be meant.
+  [/^(?:set the volume to \w+ percent|turn the volume (?:up|down))$/, () => 'Which room?'],
+  [/^(?:pause the music|next song|previous song)$/, () => 'Which room?'],
   [
     /^(?:dim|set the brightness of) the (.+) to (\w+) percent$/,
     (name = '', n = '') => plain('HassLightSet', { name, brightness: numberOf(n) }),
-  ],
-  [
-    /^turn the volume (up|down)$/,
-    (way = '') => plain('HassSetVolumeRelative', { volume_step: way }),
   ],
   [
     /^set the temperature in the (.+) to (.+) degrees$/,
@@ -87,9 +82,6 @@ const rules: readonly Rule[] = [
   [/^cancel the timer$/, () => plain('HassCancelTimer')],
   [/^pause the timer$/, () => plain('HassPauseTimer')],
   [/^how much time is left/, () => plain('HassTimerStatus')],
-  [/^pause the music$/, () => plain('HassMediaPause')],
-  [/^next song$/, () => plain('HassMediaNext')],
-  [/^previous song$/, () => plain('HassMediaPrevious')],
   [/^mute the (.+)$/, (name = '') => plain('HassMediaPlayerMute', { name })],
   [/^add (\w+) to the (.+)$/, (item = '', name = '') => plain('HassListAddItem', { name, item })],
   [
