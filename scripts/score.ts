@@ -46,7 +46,7 @@ const sameSlots = (
   const inferred = domains && !('domain' in want) && domains.includes(String(got.domain))
   if (inferred) delete got.domain
   if (domains?.length === 1 && domains[0] === 'todo')
-    for (const slots of [got, want]) slots.name = String(slots.name ?? '').replace(/ list$/, '')
+    for (const slots of [got, want]) slots.name = String(slots.name ?? '').replace(/( list)+$/, '')
   const keys = Object.keys(got)
   return keys.length === Object.keys(want).length && keys.every((k) => got[k] === want[k])
 }
