@@ -11,6 +11,9 @@ import type { PartialRecord } from '../ports.ts'
 import { type Connection, guarded, storeError } from './database.ts'
 import { chunkCount, type RecordReader } from './reader.ts'
 
+/** A record that is being imported: its row, its chunks so far, and what went wrong. */
+type Import = { record: number; chunks: number; failure?: unknown }
+
 const sha256 = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex')
 
 const checkSha256 = (text: string): void => {
@@ -25,8 +28,8 @@ export class Records {
   readonly #db: Connection
   readonly #path: string
   readonly #reader: RecordReader
-  /** Chunks so far of each record that is being imported. */
-  readonly #imports = new Map<number, number>()
+  readonly #imports = new Map<number, Import>()
+  #handles = 0
   #bulk = false
   /** Chunks in the transaction that is open. */
   #pending = 0
@@ -112,23 +115,25 @@ export class Records {
 
   /**
    * Starts a record whose hash is not yet known.
+   * @param handle a number that was not used before, so that who calls need not wait for it
    * @returns its handle for the calls below
    */
-  beginImport(): number {
+  beginImport(handle = ++this.#handles): number {
     // They would share a transaction, and one that is dropped would take the other's chunks.
     if (this.#bulk && this.#imports.size > 0) throw new Error('bulk imports come one at a time')
     return this.#change(() => {
       const row = this.#db.prepare('INSERT INTO record (bytes) VALUES (0)').run()
-      const record = Number(row.lastInsertRowid)
-      this.#imports.set(record, 0)
-      return record
+      this.#imports.set(handle, { record: Number(row.lastInsertRowid), chunks: 0 })
+      return handle
     })
   }
 
-  #chunksOf(handle: number): number {
-    const chunks = this.#imports.get(handle)
-    if (chunks === undefined) throw new Error('this record is finished or dropped')
-    return chunks
+  /** @throws what went wrong before, since calls are made ahead of its answers */
+  #importOf(handle: number): Import {
+    const found = this.#imports.get(handle)
+    if (!found) throw new Error('this record is finished or dropped')
+    if (found.failure !== undefined) throw found.failure
+    return found
   }
 
   /**
@@ -136,31 +141,37 @@ export class Records {
    * @param sha its SHA-256 in hex; the caller made it, since this thread has the most to do
    */
   writeImport(handle: number, data: Uint8Array, sha: string): void {
-    const number = this.#chunksOf(handle)
-    if ((number + 1) * limits.chunkBytes > limits.recordBytes)
-      throw new MdiError('bad-file', 'A weight record is larger than the store takes.')
-    this.#bulkStep()
-    this.#change(() => {
-      this.#insertChunk(handle, number, data, sha)
-      this.#run('UPDATE record SET bytes = bytes + ? WHERE id = ?', data.length, handle)
-    })
-    this.#imports.set(handle, number + 1)
+    const into = this.#importOf(handle)
+    try {
+      if ((into.chunks + 1) * limits.chunkBytes > limits.recordBytes)
+        throw new MdiError('bad-file', 'A weight record is larger than the store takes.')
+      this.#bulkStep()
+      this.#change(() => {
+        this.#insertChunk(into.record, into.chunks, data, sha)
+        const { length } = data
+        this.#run('UPDATE record SET bytes = bytes + ? WHERE id = ?', length, into.record)
+      })
+      into.chunks += 1
+    } catch (error) {
+      into.failure = error
+      throw error
+    }
   }
 
   /** Seals an import under its hash; the same record twice is kept once. */
   finishImport(handle: number, sha: string): { sha256: string; bytes: number } {
-    this.#chunksOf(handle)
+    const { record } = this.#importOf(handle)
     this.#imports.delete(handle)
     const finished = this.#change(() => {
       const { bytes } = this.#db
         .prepare<[number], { bytes: number }>('SELECT bytes FROM record WHERE id = ?')
-        .get(handle) as { bytes: number }
+        .get(record) as { bytes: number }
       const old = this.#record(sha)
       if (old?.sealed) {
-        this.#run('DELETE FROM record WHERE id = ?', handle)
+        this.#run('DELETE FROM record WHERE id = ?', record)
       } else {
         if (old) this.#run('DELETE FROM record WHERE id = ?', old.id)
-        this.#run('UPDATE record SET sha256 = ?, sealed = 1 WHERE id = ?', sha, handle)
+        this.#run('UPDATE record SET sha256 = ?, sealed = 1 WHERE id = ?', sha, record)
       }
       return { sha256: sha, bytes }
     })
@@ -170,9 +181,10 @@ export class Records {
 
   /** Drops an import; without effect on one that is finished. @returns whether it was there */
   abortImport(handle: number): boolean {
-    if (!this.#imports.has(handle)) return false
+    const record = this.#imports.get(handle)?.record
+    if (record === undefined) return false
     this.#rollback()
-    this.#change(() => this.#run('DELETE FROM record WHERE id = ? AND sha256 IS NULL', handle))
+    this.#change(() => this.#run('DELETE FROM record WHERE id = ? AND sha256 IS NULL', record))
     // Only now: on a full disk this is called once more.
     this.#imports.delete(handle)
     return true

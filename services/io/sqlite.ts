@@ -106,6 +106,8 @@ export class SqliteStore implements Store {
   readonly #waiting = new Map<number, Waiting>()
   #worker: Worker | undefined
   #calls = 0
+  /** Records that were started. */
+  #records = 0
   /** Memory that went to the store's thread with bytes and came back. */
   readonly #rooms: ArrayBuffer[] = []
   #ended: Error | undefined
@@ -183,9 +185,18 @@ export class SqliteStore implements Store {
    * the store's thread has the most to do; an error of one is told by the next call.
    */
   async createRecord(): Promise<RecordWriter> {
-    const handle = await this.#call('beginImport', [])
+    const handle = ++this.#records
     const hash = createHash('sha256')
-    const sent: Promise<void>[] = []
+    const sent: Promise<unknown>[] = []
+    // Calls are answered in their order, and one that fails lets those after it fail: so none
+    // is waited for before the next is made.
+    const ahead = <T>(call: Promise<T>): Promise<T> => {
+      // It is awaited later; until then a failure must not count as unhandled.
+      call.catch(() => undefined)
+      sent.push(call)
+      return call
+    }
+    ahead(this.#call('beginImport', [handle]))
     const room = (): Uint8Array<ArrayBuffer> =>
       new Uint8Array(this.#rooms.pop() ?? new ArrayBuffer(limits.chunkBytes))
     let chunk = room()
@@ -195,14 +206,11 @@ export class SqliteStore implements Store {
       const part = chunk.subarray(0, filled)
       hash.update(part)
       const sha = createHash('sha256').update(part).digest('hex')
-      const stored = this.#call('writeImport', [handle, part, sha], [chunk.buffer]).then(
-        (back: unknown) => {
+      ahead(
+        this.#call('writeImport', [handle, part, sha], [chunk.buffer]).then((back: unknown) => {
           this.#rooms.push((back as Uint8Array<ArrayBuffer>).buffer)
-        },
+        }),
       )
-      // It is awaited later; until then a failure must not count as unhandled.
-      stored.catch(() => undefined)
-      sent.push(stored)
       chunk = room()
       filled = 0
     }
@@ -218,9 +226,10 @@ export class SqliteStore implements Store {
       },
       finish: async () => {
         if (filled > 0) await send()
-        await Promise.all(sent)
         this.#rooms.push(chunk.buffer)
-        return this.#call('finishImport', [handle, hash.digest('hex')])
+        const finished = ahead(this.#call('finishImport', [handle, hash.digest('hex')]))
+        await Promise.all(sent)
+        return finished
       },
       abort: async () => {
         await Promise.allSettled(sent)

@@ -126,9 +126,9 @@ export class LocalStore {
   }
 
   /** Starts a record whose hash is not yet known. @returns its handle for the calls below */
-  beginImport(): number {
+  beginImport(handle?: number): number {
     this.#writable()
-    return this.#records.beginImport()
+    return this.#records.beginImport(handle)
   }
 
   /** Stores the next chunk, of `limits.chunkBytes` unless it is the last, with its SHA-256. */

@@ -148,16 +148,38 @@ class Writer {
     this.#total = sizes.reduce((sum, n) => sum + n, 0)
     this.#done = sizes.slice(0, resumed).reduce((sum, n) => sum + n, 0)
     this.#progress(0)
-    for (let i = resumed; i < records.length; i++) {
-      const ref = await this.#record(records[i] as ExpectedRecord, plans[i] as Planned[])
-      this.#journal.records.push(ref)
-      await this.#store.setConfig(this.#key, JSON.stringify(this.#journal))
-    }
+    await this.#write(records.slice(resumed), plans.slice(resumed))
     const manifest = this.#manifest(plans.flat())
     await this.#store.putModel(manifest)
     await this.#store.setConfig(this.#key, '')
     const { loss } = this.#journal
     return { manifest, resumed, ...(loss.power > 0 && { loss: relativeError(loss) }) }
+  }
+
+  /** Writes records; one is sealed and noted while the next is read. */
+  async #write(records: readonly ExpectedRecord[], plans: readonly Planned[][]): Promise<void> {
+    let before: Promise<void> = Promise.resolve()
+    for (const [i, record] of records.entries()) {
+      let sealed: Promise<RecordRef>
+      try {
+        sealed = (await this.#record(record, plans[i] as Planned[])).sealed
+      } catch (error) {
+        // What went wrong first is told.
+        await before
+        throw error
+      }
+      await before
+      // Of the records so far: the next one adds to it while this one is sealed.
+      const loss = { ...this.#journal.loss }
+      before = sealed.then((ref) => {
+        const { records } = this.#journal
+        records.push(ref)
+        return this.#store.setConfig(this.#key, JSON.stringify({ records, loss }))
+      })
+      // It is awaited with the next one.
+      before.catch(() => undefined)
+    }
+    await before
   }
 
   #plan(record: ExpectedRecord): Planned[] {
@@ -186,7 +208,11 @@ class Writer {
     return journal.records.length
   }
 
-  async #record(record: ExpectedRecord, plans: Planned[]): Promise<RecordRef> {
+  /**
+   * Reads and sends one record. It does not wait until that is stored.
+   * @returns what it becomes; rejected where it could not be stored, and then dropped
+   */
+  async #record(record: ExpectedRecord, plans: Planned[]): Promise<{ sealed: Promise<RecordRef> }> {
     const layout = layoutRecord(
       plans.map(({ name, stored, rows, columns }) => ({
         name,
@@ -197,6 +223,10 @@ class Writer {
       })),
     )
     const writer = await this.#store.createRecord()
+    const drop = async (error: unknown): Promise<never> => {
+      await writer.abort().catch(() => undefined)
+      throw error
+    }
     try {
       await writer.write(layout.header)
       let at = layout.header.length
@@ -209,14 +239,23 @@ class Writer {
           at += bytes.length
         }
       }
-      const { sha256, bytes } = await writer.finish()
-      const running = plans.reduce((sum, t) => sum + runtimeBytes(t.stored, t.rows, t.columns), 0)
-      const layer = record.layer === undefined ? {} : { layer: record.layer }
-      return { kind: record.kind, ...layer, sha256, bytes, runtimeBytes: running }
     } catch (error) {
-      await writer.abort().catch(() => undefined)
-      throw error
+      return drop(error)
     }
+    const running = plans.reduce((sum, t) => sum + runtimeBytes(t.stored, t.rows, t.columns), 0)
+    const layer = record.layer === undefined ? {} : { layer: record.layer }
+    const sealed = writer.finish().then(
+      ({ sha256, bytes }) => ({
+        kind: record.kind,
+        ...layer,
+        sha256,
+        bytes,
+        runtimeBytes: running,
+      }),
+      drop,
+    )
+    sealed.catch(() => undefined)
+    return { sealed }
   }
 
   /** A tensor's bytes as they are stored; the next ones are read while these are written. */

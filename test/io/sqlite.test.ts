@@ -238,6 +238,15 @@ test('a full store says so, and takes the next record when there is room', () =>
       const full = refused('disk-full', /^There is no room left for .*models\.sqlite: free some/)
       await assert.rejects(writer.write(bytesOf(22, 48 * MiB)), full)
       await writer.abort()
+      // All of its chunks are on their way before the first is answered; the next record's, too.
+      const ahead = await store.createRecord()
+      await ahead.write(bytesOf(25, 16 * MiB))
+      const finished = ahead.finish()
+      const next = await store.createRecord()
+      await next.write(bytesOf(26, 1_000))
+      await assert.rejects(finished, full)
+      await ahead.abort()
+      await next.abort()
       await store.putModel(manifest('m', [kept]))
       assert.equal(hashOf(await store.readRecord(kept, 0, 5 * MiB)), kept)
       await put(store, bytesOf(23, 5 * MiB))
@@ -266,7 +275,7 @@ test('a second opening is refused with the process number; reading only is let i
     for (const change of [
       () => reading.removeModel('m'),
       () => reading.setConfig('a', 'b'),
-      () => reading.createRecord(),
+      async () => (await reading.createRecord()).finish(),
     ])
       await assert.rejects(change(), refused('store', /open for reading only/))
     await reading.close()
