@@ -2,7 +2,7 @@
  * A command without a place was answered "Which room?": what comes next may be its place, which
  * the model was not always taught to put in. Pure.
  */
-import type { Intent } from './guard.ts'
+import type { Intent } from './intent.ts'
 import { intents } from './intents.ts'
 import { folded } from './words.ts'
 

@@ -5,7 +5,7 @@
 import { limits } from '../limits.ts'
 import type { ChatMessage } from '../model/chat.ts'
 import type { Clock } from '../ports.ts'
-import type { Intent } from './guard.ts'
+import type { Intent } from './intent.ts'
 
 type Turn = { said: string; answered: string }
 /** What a command without a place lacked, and what was to be said when it is done. */

@@ -3,7 +3,7 @@
  * what was said, since older releases switch what is not exposed, and a name alone may be that
  * of a lock or a garage door. Pure.
  */
-import type { Circumstances, Intent } from './guard.ts'
+import type { Circumstances, Intent } from './intent.ts'
 import {
   isSpan,
   mentionsBarrier,

@@ -4,6 +4,7 @@
  * checked here, against the table and against what the person really said. Pure.
  */
 import { type Danger, dangerOf } from './danger.ts'
+import type { Circumstances, Intent } from './intent.ts'
 import {
   combinationOf,
   type IntentRow,
@@ -13,20 +14,6 @@ import {
   takesDomain,
 } from './intents.ts'
 import { folded, hasTemplate, isSpan } from './words.ts'
-
-/** An intent as a model writes it. */
-export type Intent = { name: string; slots: Readonly<Record<string, string | number>> }
-
-/** What an intent is judged by. */
-export type Circumstances = {
-  /** What the person said now, and in the turn before. */
-  said: string
-  saidBefore: string | undefined
-  /** The release sends a language: 2026.11 or later. */
-  recent: boolean
-  /** `[voice] allow_unlock`. */
-  allowUnlock: boolean
-}
 
 /** Why an intent is withheld. */
 export type Reason =

@@ -1,5 +1,6 @@
 /** Fixed sentences that are spoken, and our own templates for what only Home Assistant knows. */
-import type { Intent, Reason } from './guard.ts'
+import type { Reason } from './guard.ts'
+import type { Intent } from './intent.ts'
 
 export const sentences = {
   whichRoom: 'Which room?',

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import type { EvalRecord } from '../../scripts/score.ts'
-import { type Circumstances, judge, readIntent } from '../../services/gateway/guard.ts'
+import { judge, readIntent } from '../../services/gateway/guard.ts'
+import type { Circumstances } from '../../services/gateway/intent.ts'
 import { isSpan, namesBarrier, namesBlind, namesDevice } from '../../services/gateway/words.ts'
 
 type Slots = Record<string, string | number>

@@ -13,18 +13,10 @@ import torch
 from tokenizers import Tokenizer
 
 from . import score, tok
-from .model import Config, Model
+from .checkpoint import load_checkpoint
+from .model import Model
 
 SETS = ("heldout", "slips", "smalltalk", "ood", "outside", "commands")
-
-
-def load_checkpoint(folder: Path, average: bool = True) -> tuple[Model, Tokenizer]:
-    """The averaged weights of the latest checkpoint."""
-    state = torch.load(folder / "latest.pt", weights_only=False)
-    model = Model(Config(**state["config"]))
-    model.load_state_dict(state["average" if average else "model"])
-    print("step", state["step"], "tokens", state["seen"])
-    return model, tok.load(folder / "tokenizer.json")
 
 
 def answers(model: Model, tokenizer: Tokenizer, records: list[dict[str, object]], width: int = 256) -> list[str]:

@@ -15,6 +15,7 @@ from gguf.quants import dequantize
 from tokenizers import Tokenizer
 
 from . import tok
+from .checkpoint import load_checkpoint
 from .export import NAMES
 from .model import Config, Model
 
@@ -115,7 +116,6 @@ def main() -> None:
     model, _ = load_gguf(args.gguf)
     trained = None
     if args.run:
-        from .evaluate import load_checkpoint
         trained, _ = load_checkpoint(args.run)
     chats = [[{"role": "user", "content": p}] for p in PROMPTS]
     chats.insert(3, [{"role": "system", "content": "You are a helpful assistant."}, {"role": "user", "content": "turn on the lights"}, {"role": "assistant", "content": "Which room?"}, {"role": "user", "content": "the hallway"}])
