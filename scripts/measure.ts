@@ -115,7 +115,10 @@ export const openCluster = async (
   const { nodes, threads, arithmetic, context } = options
   const cluster = await Cluster.start(place, { nodes, threads, models, name })
   const pids = cluster.nodes.map((n) => n.pid)
-  giveCores(pids, threads, core)
+  if (!giveCores(pids, threads, core))
+    process.stderr.write(
+      `The nodes of ${name} share cores: there are too few, or taskset is missing.\n`,
+    )
   await cluster.load(manifest.name, { arithmetic, context })
   const ring = ownRequests(cluster, manifest, context)
   await runSamples(ring, { ...options, tokens: 4 })

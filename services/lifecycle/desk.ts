@@ -8,7 +8,7 @@ import { type CoreListener, type CoreRequest, RequestCore } from '../gateway/cor
 import { type AnswerListener, type GenerationModel, Generations } from '../gateway/generation.ts'
 import { Owner } from '../gateway/owner.ts'
 import type { Clock, Links } from '../ports.ts'
-import { placesOf } from '../ring/node.ts'
+import { placesOf } from '../ring/places.ts'
 import type { Peer } from '../wire/values.ts'
 
 /** A model's tokenizer and template, until it is closed. */

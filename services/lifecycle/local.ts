@@ -17,7 +17,8 @@ import type { Manifest, ModelSpec } from '../model/spec.ts'
 import { Tokenizer } from '../model/tokenizer.ts'
 import { kvPosition, modelCost, ownerBytes } from '../plan/cost.ts'
 import type { Arithmetic, EngineReport, Links, OnProgress, Store } from '../ports.ts'
-import { RingNode, sequencesFor } from '../ring/node.ts'
+import { RingNode } from '../ring/node.ts'
+import { sequencesFor } from '../ring/places.ts'
 
 /** The main file, with which every worker starts. */
 export type Entry = string | URL

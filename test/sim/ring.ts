@@ -4,7 +4,8 @@
  */
 import { Owner } from '../../services/gateway/owner.ts'
 import { limits } from '../../services/limits.ts'
-import { type Part, RingNode, sequencesFor } from '../../services/ring/node.ts'
+import { type Part, RingNode } from '../../services/ring/node.ts'
+import { sequencesFor } from '../../services/ring/places.ts'
 import { FakeEngine, type Speed } from './engine.ts'
 import type { SimLinks } from './links.ts'
 import { HIDDEN, VOCAB } from './model.ts'
