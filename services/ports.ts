@@ -201,6 +201,8 @@ export type PublishOptions = {
   passing?: boolean
   /** MQTT 5 only: mirrored from the request that is answered. */
   correlation?: Uint8Array
+  /** QoS 1 and MQTT 5 only, and not by every broker: told whether somebody listened. */
+  heard?: (by: boolean) => void
 }
 
 export type BusMessage = {

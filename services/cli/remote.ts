@@ -197,7 +197,8 @@ export class RemoteRing {
       }
     })
     try {
-      const answer = await this.ask(verb, request)
+      // It may lose its broker and come back: it says itself when it is not wanted any more.
+      const answer = await this.ask(verb, { ...request, keep: true })
       tell(0, answer.text)
       return answer
     } finally {

@@ -25,6 +25,7 @@ import { checkAnswerTopic, wrongAnswerTopic } from './answertopic.ts'
 import { Conversations } from './conversations.ts'
 import type { CoreListener, CoreRequest, Place } from './core.ts'
 import type { Answer, TextRequest } from './generation.ts'
+import { Readers } from './readers.ts'
 
 /** Verbs that are answered by a value; the others by a stream. */
 export type PlainVerb = Exclude<Verb, 'generate' | 'chat'>
@@ -44,6 +45,8 @@ export type BridgeActions = {
   ): void
   /** Whether a request of this id is running. */
   running(id: string): boolean
+  /** Ends a request whose client went away. */
+  leave(id: string): void
   do: Doings
   /** Roots of topics, beside our own, to which no answer may be sent for a client. */
   reserved?: readonly string[]
@@ -56,6 +59,8 @@ export type Asker = {
   /** MQTT 5: the answer goes here too, with the correlation data. */
   responseTopic?: string
   correlation?: string
+  /** It is run to its end whoever reads its stream. */
+  keep?: boolean
 }
 
 /** Pieces of text are gathered for this long, so that a quick model does not flood. */
@@ -77,6 +82,7 @@ export class Bridge {
   readonly #random: Random
   readonly #actions: BridgeActions
   readonly #conversations: Conversations
+  readonly #readers: Readers
   /** What was asked and is not answered yet, how often, and the last answers, by `keyOf`. */
   readonly #asked = new Map<string, number>()
   readonly #answered = new Map<string, string>()
@@ -86,6 +92,7 @@ export class Bridge {
     this.#bus = bus
     this.#clock = clock
     this.#conversations = new Conversations(clock)
+    this.#readers = new Readers(bus)
     this.#random = random
     this.#actions = actions
   }
@@ -181,6 +188,7 @@ export class Bridge {
       stop: request.stop ?? [],
     }
     const stream = request.stream ?? true
+    if (request.keep) asker.keep = true
     const told = this.#listener(asker, id, stream)
     const listener = 'prompt' in request ? told : this.#remembering(request, told)
     const client = request.client ?? asker.responseTopic ?? 'mqtt'
@@ -237,6 +245,7 @@ export class Bridge {
     let at = 0
     let gathered = ''
     let cancelGather: (() => void) | undefined
+    const heard = asker.keep ? undefined : this.#readers.watch(() => this.#actions.leave(id))
     const piece = (last: boolean, queue?: Place) => {
       cancelGather?.()
       cancelGather = undefined
@@ -249,7 +258,8 @@ export class Bridge {
       at += gathered.length
       gathered = ''
       const topic = buildTopic('stream', { request: id })
-      this.#bus.publish(topic, writeMessage('stream', message), optionsOf('stream'))
+      const options = { ...optionsOf('stream'), ...(heard && !last && { heard }) }
+      this.#bus.publish(topic, writeMessage('stream', message), options)
     }
     return {
       queued: (place) => piece(false, place),

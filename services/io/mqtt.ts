@@ -29,6 +29,8 @@ export type MqttOptions = {
 
 /** CONNACK codes by which a broker says that it does not speak our version (3.1.1, 5). */
 const WRONG_VERSION = [1, 132]
+/** PUBACK of version 5 (3.4.2.1): no subscription matches. */
+const NOBODY_LISTENS = 0x10
 const PORTS = { mqtt: 1883, mqtts: 8883, ws: 80, wss: 443 } as const
 /** Closed without an answer this often, version 5 is given up too. */
 const SILENT_CLOSES = 2
@@ -69,6 +71,8 @@ export class MqttBus implements Bus {
   #client: MqttClient | undefined
   /** Messages (by packet id) sent in this connection and not acknowledged. */
   readonly #sent = new Set<number>()
+  /** Messages of which the broker says that nobody got them, until that is told. */
+  readonly #unheard = new Set<number>()
   /** How often the connection was lost during a message. */
   readonly #losses = new Map<number, number>()
   #up = false
@@ -107,7 +111,10 @@ export class MqttBus implements Bus {
       if (packet.cmd === 'publish' && packet.messageId) this.#sent.add(packet.messageId)
     })
     client.on('packetreceive', (packet) => {
-      if (packet.cmd === 'puback' && packet.messageId) this.#acknowledged(packet.messageId)
+      if (packet.cmd !== 'puback' || !packet.messageId) return
+      // Before the callback of `publish`, which does not tell the reason.
+      if (packet.reasonCode === NOBODY_LISTENS) this.#unheard.add(packet.messageId)
+      this.#acknowledged(packet.messageId)
     })
   }
 
@@ -273,14 +280,18 @@ export class MqttBus implements Bus {
   }
 
   #send({ topic, payload, options }: Waiting): void {
-    const { qos, retain, correlation } = options
+    const { qos, retain, correlation, heard } = options
     const properties =
       correlation && this.version === 5 ? { correlationData: Buffer.from(correlation) } : undefined
     this.#client?.publish(
       topic,
       payload,
       { qos, retain, ...(properties ? { properties } : {}) },
-      (error) => {
+      (error, packet) => {
+        if (packet?.messageId !== undefined) {
+          const unheard = this.#unheard.delete(packet.messageId)
+          if (!error && this.version === 5) heard?.(!unheard)
+        }
         // A lost connection is told elsewhere; here a broker says no.
         if (error && this.#up)
           this.#options.onTrouble?.(`Publishing to ${topic} failed: ${error.message}.`)

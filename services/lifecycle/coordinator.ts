@@ -160,6 +160,7 @@ class CoordinatorProcess {
         this.#desk.submit(request, this.#kept.follow(request, asked, listener))
       },
       running: (id) => this.#desk.core.has(id),
+      leave: (id) => this.#desk.core.cancel(id),
       do: this.#doings.all(),
     })
     const done = new Promise<void>((resolve, reject) => {

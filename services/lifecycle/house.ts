@@ -97,6 +97,7 @@ export class House {
       generate: (request, listener) =>
         desk.submit({ ...request, client: `house ${request.client}` }, listener),
       running: (id) => desk.core.has(id),
+      leave: (id) => desk.core.cancel(id),
       do: this.#doings(),
       reserved: [base, discovery, 'hermes'],
     }).start()

@@ -37,6 +37,11 @@ const generation = request.extend({
   stop: z.array(z.string().min(1).max(limits.stopStringBytes)).max(limits.stopStrings).optional(),
   /** Whether text is published on `mdi/bridge/stream/<id>` as it comes; default true. */
   stream: z.boolean().optional(),
+  /**
+   * Whether it goes on to its end when nobody reads its stream any more; default false: where
+   * the broker tells so (MQTT 5), a client that went away frees its place.
+   */
+  keep: z.boolean().optional(),
 })
 
 /** What `load` and `plan` ask for. */

@@ -15,6 +15,7 @@ const setUp = (reserved: string[] = []) => {
     {
       generate: () => {},
       running: () => false,
+      leave: () => {},
       do: {
         models: () => {
           done += 1

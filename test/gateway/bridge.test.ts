@@ -9,6 +9,7 @@ import { answerOf } from '../fakes/core.ts'
 const setUp = () => {
   const bus = new FakeBus()
   const running = new Map<string, { request: CoreRequest; listener: CoreListener }>()
+  const left: string[] = []
   let numbers = 0
   let done = 0
   const bridge = new Bridge(
@@ -18,6 +19,7 @@ const setUp = () => {
     {
       generate: (request, listener) => running.set(request.text.id, { request, listener }),
       running: (id) => running.has(id),
+      leave: (id) => left.push(id),
       do: {
         cancel: ({ id }) => {
           done += 1
@@ -43,7 +45,7 @@ const setUp = () => {
     bus.published.all
       .filter((p) => p.topic === topic)
       .map((p) => JSON.parse(p.payload) as { data: { text: string }; transaction: unknown })
-  return { ask, end, told, running, times: () => done }
+  return { ask, end, told, running, left, bus, times: () => done }
 }
 const prompt = { prompt: 'x', transaction: 'same', stream: false }
 
@@ -118,4 +120,38 @@ test('a chat’s conversation is remembered by its id, the system message first'
   assert.deepEqual(chat('b', 'two', 'c'), ['Be brief.', 'one', 'first', 'two'])
   assert.deepEqual(chat('c', 'two'), ['Be brief.', 'two'])
   assert.deepEqual(chat('d', 'two', 'other'), ['Be brief.', 'two'])
+})
+
+const stream = (bus: FakeBus, id: string) =>
+  bus.published.all.filter((p) => p.topic === `mdi/bridge/stream/${id}`)
+
+test('a stream that was read and is read no more ends its request, once', () => {
+  const { ask, running, left, bus } = setUp()
+  ask('generate', { prompt: 'x', id: 'a' })
+  const place = { position: 1, waitMs: 0 }
+  const say = () => running.get('a')?.listener.queued?.(place)
+  say()
+  const heard = stream(bus, 'a')[0]?.options.heard
+  assert.ok(heard)
+  // Nobody has read it yet: whoever asked may wait for the answer alone.
+  heard(false)
+  assert.deepEqual(left, [])
+  heard(true)
+  // The broker went away and came back; its clients come back one by one.
+  bus.connect({ up: false, reason: 'gone' })
+  bus.connect({ up: true })
+  heard(false)
+  assert.deepEqual(left, [])
+  heard(true)
+  heard(false)
+  heard(false)
+  assert.deepEqual(left, ['a'])
+})
+
+test('a request that is to be kept is not ended by its readers', () => {
+  const { ask, running, left, bus } = setUp()
+  ask('generate', { prompt: 'x', id: 'a', keep: true })
+  running.get('a')?.listener.queued?.({ position: 1, waitMs: 0 })
+  assert.equal(stream(bus, 'a')[0]?.options.heard, undefined)
+  assert.deepEqual(left, [])
 })

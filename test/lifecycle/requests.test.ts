@@ -75,6 +75,7 @@ class Process {
       generate: (request, listener, asked) =>
         this.desk.submit(request, this.kept.follow(request, asked, listener)),
       running: (id) => this.desk.core.has(id),
+      leave: (id) => this.desk.cancel(id),
       do: {
         cancel: ({ id }) => {
           if (this.desk.cancel(id)) return { id }

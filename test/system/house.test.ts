@@ -31,7 +31,8 @@ describe('a house and its ring', {
     broker = await startMosquitto(mosquitto as string)
     house = await startMosquitto(mosquitto as string)
     voice = await freePort()
-    heard = sub('ring', broker, 'mdi/bridge/#')
+    // Not the streams: those are read by whoever asks, or by nobody.
+    heard = sub('ring', broker, 'mdi/bridge/request/#', 'mdi/bridge/response/#', 'mdi/bridge/+')
     houseHeard = sub('house', house, '#')
     cluster = await scene.cluster({ nodes: 2, broker: `mqtt://127.0.0.1:${broker.port}` })
     gateway = await startGateway('g', house, voice)
@@ -55,9 +56,12 @@ describe('a house and its ring', {
       .start()
   }
 
-  const sub = (name: string, at: Mosquitto, filter: string): Service =>
+  const sub = (name: string, at: Mosquitto, ...filters: string[]): Service =>
     scene.place
-      .command(`sub-${name}`, ['mosquitto_sub', '-p', String(at.port), '-t', filter, '-v'])
+      .command(`sub-${name}`, [
+        ...['mosquitto_sub', '-p', String(at.port), '-v'],
+        ...filters.flatMap((filter) => ['-t', filter]),
+      ])
       .start()
 
   const pub = (at: Mosquitto, topic: string, message: unknown): void => {
@@ -123,7 +127,7 @@ describe('a house and its ring', {
 
   test('mosquitto’s own clients: streamed, and cancelled in mid-stream', async () => {
     const streamed = sub('stream', broker, 'mdi/bridge/stream/s1')
-    await sameSub(streamed)
+    await probe(streamed, 'mdi/bridge/stream/s1', broker)
     pub(broker, 'mdi/bridge/request/generate', {
       ...{ id: 's1', prompt: 'Once', maxTokens: 4_000 },
       ...greedy,
@@ -142,11 +146,32 @@ describe('a house and its ring', {
     assert.ok(['cancelled', 'end', 'length'].includes(String(data.reason)))
   })
 
+  for (const [at, name] of [
+    [() => broker, 'ring'],
+    [() => house, 'house'],
+  ] as const)
+    test(`a client of the ${name}’s broker that is killed in mid-stream frees its place`, async (t) => {
+      const id = `gone-${name}`
+      const streamed = sub(id, at(), `mdi/bridge/stream/${id}`)
+      await probe(streamed, `mdi/bridge/stream/${id}`, at())
+      // Whoever hears everything reads this stream too.
+      await houseHeard.stop()
+      t.after(() => houseHeard.start())
+      const answers = sub(`answers-${name}`, at(), 'mdi/bridge/response/#')
+      await probe(answers, 'mdi/bridge/response/probe', at())
+      const request = { id, prompt: 'Once', maxTokens: 4_000, ...greedy }
+      pub(at(), 'mdi/bridge/request/generate', request)
+      await streamed.line(/"index":2,/)
+      streamed.signal('SIGKILL')
+      const of = (m: Told) => m.data.id === id
+      const { data } = await told(answers, 'mdi/bridge/response/generate', of)
+      assert.equal(data.reason, 'cancelled')
+    })
+
   /** Resolves when a subscription is there: a message of ours comes back. */
-  const sameSub = async (who: Service): Promise<void> => {
-    const topic = 'mdi/bridge/stream/s1'
+  const probe = async (who: Service, topic: string, at: Mosquitto): Promise<void> => {
     for (let i = 0; !who.lines.some((l) => l.includes('"probe"')); i++) {
-      pub(broker, topic, { text: '', probe: i })
+      pub(at, topic, { text: '', probe: i })
       await new Promise((resolve) => setImmediate(resolve))
     }
     assert.ok(who.lines.length > 0)
