@@ -44,7 +44,7 @@ export type OnProgress = (progress: Progress) => void
 export interface RecordWriter {
   /** Appends bytes of any length; the store cuts them into its chunks. */
   write(bytes: Uint8Array): Promise<void>
-  /** Seals the record. @returns its SHA-256 in hex and its length */
+  /** Seals the record. @returns its address (`model/address`) and its length */
   finish(): Promise<{ sha256: string; bytes: number }>
   /** Drops what was written. */
   abort(): Promise<void>
@@ -60,11 +60,11 @@ export type PartialRecord = { sha256: string; bytes: number; have: number[] }
 export interface Store {
   /** Starts a record whose hash is not yet known (import). */
   createRecord(): Promise<RecordWriter>
-  /** Starts or resumes a record whose hash is known (transfer). */
+  /** Starts or resumes a record whose address is known (transfer). */
   openRecord(sha256: string, bytes: number): Promise<PartialRecord>
   /** Stores one chunk after checking its own hash (SHA-256, hex). */
   putChunk(sha256: string, index: number, data: Uint8Array, chunkSha256: string): Promise<void>
-  /** Checks the whole record against its address and seals it. */
+  /** Checks that all chunks are there and make up its address, and seals it. */
   sealRecord(sha256: string): Promise<void>
   /** One chunk and its hash, for a peer. */
   getChunk(sha256: string, index: number): Promise<{ data: Uint8Array; sha256: string }>

@@ -26,11 +26,15 @@ export type StoreFolder = {
 
 /** "MDIS": how a file of ours is told from any other SQLite database. */
 const APPLICATION_ID = 0x4d444953
-const SCHEMA_VERSION = 1
 /** Large pages: a record's chunk is one long chain of them. */
 const PAGE_BYTES = 32_768
 
-const modelsSchema = `
+type Schema = { sql: string; version: number }
+
+/** 2: records are named by their chunks' hashes. */
+const modelsSchema: Schema = {
+  version: 2,
+  sql: `
 CREATE TABLE record (
   id INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice: readers remember it
   sha256 TEXT UNIQUE,               -- NULL while it is being imported
@@ -56,14 +60,18 @@ CREATE TABLE model_record (
   PRIMARY KEY (model, sha256)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX model_record_sha256 ON model_record (sha256);
-`
+`,
+}
 
-const configSchema = `
+const configSchema: Schema = {
+  version: 1,
+  sql: `
 CREATE TABLE config (
   key TEXT PRIMARY KEY,
   value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
-`
+`,
+}
 
 const modelsFile = 'models.sqlite'
 const configFile = 'config.sqlite'
@@ -117,23 +125,28 @@ const connect = (path: string, options: OpenOptions): Connection =>
     ...(options.addon === undefined ? {} : { nativeBinding: options.addon }),
   })
 
-/** Refuses a database that is not ours or too new. @returns whether it is still empty */
-const isEmpty = (db: Connection, path: string): boolean => {
+/** Refuses a database that is not ours, too new or too old. @returns whether it is still empty */
+const isEmpty = (db: Connection, path: string, schema: Schema): boolean => {
   const application = db.pragma('application_id', { simple: true })
   const version = Number(db.pragma('user_version', { simple: true }))
   const tables = db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get()
   if (application === 0 && version === 0 && tables === 0) return true
   if (application !== APPLICATION_ID)
     throw new MdiError('store', `${path} is not a store of mdi: use another data folder.`)
-  if (version > SCHEMA_VERSION)
+  if (version > schema.version)
     throw new MdiError(
       'store',
       `${path} was written by a newer version of mdi: update this one, or use another data folder.`,
     )
+  if (version < schema.version)
+    throw new MdiError(
+      'store',
+      `${path} was written by an earlier version of mdi, whose models cannot be read any more: remove this file and import them again.`,
+    )
   return false
 }
 
-const open = (file: string, schema: string, options: OpenOptions): Connection => {
+const open = (file: string, schema: Schema, options: OpenOptions): Connection => {
   const path = join(options.folder, file)
   if (options.readOnly && !existsSync(path)) throw missing(options.folder)
   return guarded(path, () => {
@@ -141,10 +154,10 @@ const open = (file: string, schema: string, options: OpenOptions): Connection =>
     try {
       db.pragma('cache_size = -4096')
       if (options.readOnly) {
-        if (isEmpty(db, path)) throw missing(options.folder)
+        if (isEmpty(db, path, schema)) throw missing(options.folder)
         return db
       }
-      if (isEmpty(db, path)) {
+      if (isEmpty(db, path, schema)) {
         // Both must be set before the first table is made.
         db.pragma(`page_size = ${PAGE_BYTES}`)
         db.pragma('auto_vacuum = INCREMENTAL')
@@ -153,11 +166,11 @@ const open = (file: string, schema: string, options: OpenOptions): Connection =>
       db.pragma('foreign_keys = ON')
       db.pragma(`journal_size_limit = ${limits.storeLogBytes}`)
       db.pragma(`wal_autocheckpoint = ${limits.storeLogBytes / PAGE_BYTES}`)
-      if (isEmpty(db, path))
+      if (isEmpty(db, path, schema))
         db.transaction(() => {
-          db.exec(schema)
+          db.exec(schema.sql)
           db.pragma(`application_id = ${APPLICATION_ID}`)
-          db.pragma(`user_version = ${SCHEMA_VERSION}`)
+          db.pragma(`user_version = ${schema.version}`)
         })()
       return db
     } catch (error) {

@@ -7,18 +7,22 @@ import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
+import { addressOf } from '../model/address.ts'
 import type { PartialRecord } from '../ports.ts'
 import { type Connection, guarded, storeError } from './database.ts'
 import { chunkCount, type RecordReader } from './reader.ts'
 
-/** A record that is being imported: its row, its chunks so far, and what went wrong. */
-type Import = { record: number; chunks: number; failure?: unknown }
+/** A record that is being imported: its row, its chunks' hashes so far, and what went wrong. */
+type Import = { record: number; chunks: string[]; failure?: unknown }
+
+/** What a chunk is checked by: on its way (SHA-256, hex), and whenever it is read (CRC-32). */
+export type ChunkSums = { sha256: string; crc: number }
 
 const sha256 = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex')
 
 const checkSha256 = (text: string): void => {
   if (!/^[0-9a-f]{64}$/.test(text))
-    throw new MdiError('bad-value', 'A record is named by its SHA-256 in 64 hexadecimal digits.')
+    throw new MdiError('bad-value', 'A record is named by a SHA-256 in 64 hexadecimal digits.')
 }
 
 type RecordRow = { id: number; bytes: number; sealed: number }
@@ -65,13 +69,18 @@ export class Records {
     return row
   }
 
-  #insertChunk(record: number, number: number, data: Uint8Array, sha: string): void {
+  #insertChunk(
+    record: number,
+    number: number,
+    data: Uint8Array,
+    { sha256: sha, crc }: ChunkSums,
+  ): void {
     this.#run(
       'INSERT INTO chunk (record, number, sha256, crc32, data) VALUES (?, ?, ?, ?, ?)',
       record,
       number,
       sha,
-      crc32(data),
+      crc,
       data,
     )
   }
@@ -123,7 +132,7 @@ export class Records {
     if (this.#bulk && this.#imports.size > 0) throw new Error('bulk imports come one at a time')
     return this.#change(() => {
       const row = this.#db.prepare('INSERT INTO record (bytes) VALUES (0)').run()
-      this.#imports.set(handle, { record: Number(row.lastInsertRowid), chunks: 0 })
+      this.#imports.set(handle, { record: Number(row.lastInsertRowid), chunks: [] })
       return handle
     })
   }
@@ -138,29 +147,30 @@ export class Records {
 
   /**
    * Stores the next chunk of a record, of `limits.chunkBytes` unless it is the last.
-   * @param sha its SHA-256 in hex; the caller made it, since this thread has the most to do
+   * @param sums the caller made them, since this thread has the most to do
    */
-  writeImport(handle: number, data: Uint8Array, sha: string): void {
+  writeImport(handle: number, data: Uint8Array, sums: ChunkSums): void {
     const into = this.#importOf(handle)
     try {
-      if ((into.chunks + 1) * limits.chunkBytes > limits.recordBytes)
+      if ((into.chunks.length + 1) * limits.chunkBytes > limits.recordBytes)
         throw new MdiError('bad-file', 'A weight record is larger than the store takes.')
       this.#bulkStep()
       this.#change(() => {
-        this.#insertChunk(into.record, into.chunks, data, sha)
+        this.#insertChunk(into.record, into.chunks.length, data, sums)
         const { length } = data
         this.#run('UPDATE record SET bytes = bytes + ? WHERE id = ?', length, into.record)
       })
-      into.chunks += 1
+      into.chunks.push(sums.sha256)
     } catch (error) {
       into.failure = error
       throw error
     }
   }
 
-  /** Seals an import under its hash; the same record twice is kept once. */
-  finishImport(handle: number, sha: string): { sha256: string; bytes: number } {
-    const { record } = this.#importOf(handle)
+  /** Seals an import under its address; the same record twice is kept once. */
+  finishImport(handle: number): { sha256: string; bytes: number } {
+    const { record, chunks } = this.#importOf(handle)
+    const sha = addressOf(chunks)
     this.#imports.delete(handle)
     const finished = this.#change(() => {
       const { bytes } = this.#db
@@ -241,7 +251,7 @@ export class Records {
     this.#change(() => {
       const there = this.#db.prepare('SELECT 1 FROM chunk WHERE record = ? AND number = ?')
       if (!row.sealed && !there.get(row.id, index))
-        this.#insertChunk(row.id, index, data, chunkSha256)
+        this.#insertChunk(row.id, index, data, { sha256: chunkSha256, crc: crc32(data) })
     })
   }
 
@@ -250,14 +260,20 @@ export class Records {
     const row = this.#guard(() => this.#known(sha))
     if (row.sealed) return
     const chunks = chunkCount(row.bytes)
-    const count = this.#guard(() =>
-      this.#db.prepare('SELECT count(*) FROM chunk WHERE record = ?').pluck().get(row.id),
+    const hashes = this.#guard(
+      () =>
+        this.#db
+          .prepare('SELECT sha256 FROM chunk WHERE record = ? ORDER BY number')
+          .pluck()
+          .all(row.id) as string[],
     )
-    if (count !== chunks)
-      throw new MdiError('bad-file', `Record ${sha} has ${count} of ${chunks} chunks so far.`)
-    const hash = createHash('sha256')
-    for (let i = 0; i < chunks; i++) hash.update(this.#reader.chunk(row, i))
-    if (hash.digest('hex') !== sha) {
+    if (hashes.length !== chunks)
+      throw new MdiError(
+        'bad-file',
+        `Record ${sha} has ${hashes.length} of ${chunks} chunks so far.`,
+      )
+    // Each chunk was held against its own hash when it came.
+    if (addressOf(hashes) !== sha) {
       this.#change(() => this.#run('DELETE FROM record WHERE id = ?', row.id))
       throw new MdiError('bad-file', `Record ${sha} does not match its hash: fetch it again.`)
     }

@@ -2,8 +2,8 @@
  * The store in a thread of its own: SQLite is synchronous, and a card is slow. This is
  * the way to it by messages, and the thread's own loop.
  */
-import { createHash } from 'node:crypto'
 import { parentPort, Worker, workerData } from 'node:worker_threads'
+import { crc32 } from 'node:zlib'
 import { errorFrom, MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Manifest } from '../model/spec.ts'
@@ -108,6 +108,8 @@ export class SqliteStore implements Store {
   #calls = 0
   /** Records that were started. */
   #records = 0
+  /** Resolves when the imports' calls so far are made: a chunk's waits for its hash. */
+  #turn: Promise<unknown> = Promise.resolve()
   /** Memory that went to the store's thread with bytes and came back. */
   readonly #rooms: ArrayBuffer[] = []
   #ended: Error | undefined
@@ -186,7 +188,6 @@ export class SqliteStore implements Store {
    */
   async createRecord(): Promise<RecordWriter> {
     const handle = ++this.#records
-    const hash = createHash('sha256')
     const sent: Promise<unknown>[] = []
     // Calls are answered in their order, and one that fails lets those after it fail: so none
     // is waited for before the next is made.
@@ -196,18 +197,28 @@ export class SqliteStore implements Store {
       sent.push(call)
       return call
     }
-    ahead(this.#call('beginImport', [handle]))
+    /** Makes a call when those before it are made and what it needs is there. */
+    const inTurn = <N, T>(needed: Promise<N>, make: (value: N) => Promise<T>): Promise<T> => {
+      const made = Promise.all([needed, this.#turn]).then(([value]) => ({ answer: make(value) }))
+      this.#turn = made.catch(() => undefined)
+      return ahead(made.then(({ answer }) => answer))
+    }
+    inTurn(Promise.resolve(), () => this.#call('beginImport', [handle]))
     const room = (): Uint8Array<ArrayBuffer> =>
       new Uint8Array(this.#rooms.pop() ?? new ArrayBuffer(limits.chunkBytes))
     let chunk = room()
     let filled = 0
-    const send = async (): Promise<void> => {
-      if (sent.length >= WRITES_AHEAD) await sent.shift()
+    const send = (): void => {
       const part = chunk.subarray(0, filled)
-      hash.update(part)
-      const sha = createHash('sha256').update(part).digest('hex')
-      ahead(
-        this.#call('writeImport', [handle, part, sha], [chunk.buffer]).then((back: unknown) => {
+      // By a thread of Node's own, while this one goes on.
+      const digest = crypto.subtle.digest('SHA-256', part)
+      const crc = crc32(part)
+      inTurn(digest, (bytes) =>
+        this.#call(
+          'writeImport',
+          [handle, part, { sha256: Buffer.from(bytes).toString('hex'), crc }],
+          [part.buffer],
+        ).then((back: unknown) => {
           this.#rooms.push((back as Uint8Array<ArrayBuffer>).buffer)
         }),
       )
@@ -221,13 +232,16 @@ export class SqliteStore implements Store {
           chunk.set(part, filled)
           filled += part.length
           at += part.length
-          if (filled === chunk.length) await send()
+          if (filled < chunk.length) continue
+          send()
+          if (sent.length > WRITES_AHEAD) await sent.shift()
         }
       },
       finish: async () => {
-        if (filled > 0) await send()
+        // Nothing is waited for before its call has its turn: the next record may begin.
+        if (filled > 0) send()
         this.#rooms.push(chunk.buffer)
-        const finished = ahead(this.#call('finishImport', [handle, hash.digest('hex')]))
+        const finished = inTurn(Promise.resolve(), () => this.#call('finishImport', [handle]))
         await Promise.all(sent)
         return finished
       },

@@ -17,7 +17,7 @@ import {
   type StoreFolder,
 } from './database.ts'
 import { RecordReader } from './reader.ts'
-import { Records } from './records.ts'
+import { type ChunkSums, Records } from './records.ts'
 import { Reserve } from './reserve.ts'
 
 /** How the store is opened. */
@@ -131,14 +131,14 @@ export class LocalStore {
     return this.#records.beginImport(handle)
   }
 
-  /** Stores the next chunk, of `limits.chunkBytes` unless it is the last, with its SHA-256. */
-  writeImport(handle: number, chunk: Uint8Array, sha256: string): void {
-    this.#records.writeImport(handle, chunk, sha256)
+  /** Stores the next chunk, of `limits.chunkBytes` unless it is the last, with its sums. */
+  writeImport(handle: number, chunk: Uint8Array, sums: ChunkSums): void {
+    this.#records.writeImport(handle, chunk, sums)
   }
 
-  /** Seals an import under its hash; the same record twice is kept once. */
-  finishImport(handle: number, sha256: string): { sha256: string; bytes: number } {
-    return this.#records.finishImport(handle, sha256)
+  /** Seals an import under its address; the same record twice is kept once. */
+  finishImport(handle: number): { sha256: string; bytes: number } {
+    return this.#records.finishImport(handle)
   }
 
   /** Drops an import; without effect on one that is finished. */

@@ -133,7 +133,7 @@ class Writer {
     this.#work = work
     this.#store = store
     this.#options = options
-    this.#key = `import/1/${work.identity}/${options.rounding ?? 'Q8_0'}`
+    this.#key = `import/2/${work.identity}/${options.rounding ?? 'Q8_0'}`
   }
 
   async run(): Promise<WriteReport> {

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import { type RecordTensor, readRecordHeader } from '../../services/model/record.ts'
 import type { Manifest } from '../../services/model/spec.ts'
 import type { RecordStore } from '../../services/model/writer.ts'
+import { addressOfBytes } from '../io/bytes.ts'
 
 /** The part of the store that an import uses, in memory. */
 export class MemoryRecords implements RecordStore {
@@ -24,7 +24,7 @@ export class MemoryRecords implements RecordStore {
       },
       finish: async () => {
         const whole = new Uint8Array(Buffer.concat(parts))
-        const sha256 = createHash('sha256').update(whole).digest('hex')
+        const sha256 = addressOfBytes(whole)
         this.records.set(sha256, whole)
         return { sha256, bytes: whole.length }
       },

@@ -4,6 +4,7 @@ import { limits } from '../../services/limits.ts'
 import { sha256Of } from '../../services/model/manifest.ts'
 import type { Manifest } from '../../services/model/spec.ts'
 import type { PartialRecord, RecordWriter, Store } from '../../services/ports.ts'
+import { addressOfBytes } from '../io/bytes.ts'
 
 type Entry = { bytes: number; chunks: Map<number, Uint8Array>; sealed: boolean }
 
@@ -20,7 +21,7 @@ export class MemoryStore implements Store {
 
   /** Puts a whole sealed record there. @returns its address */
   add(data: Uint8Array): string {
-    const sha256 = sha256Of(data)
+    const sha256 = addressOfBytes(data)
     const chunks = new Map<number, Uint8Array>()
     for (let i = 0; i * limits.chunkBytes < data.length; i++)
       chunks.set(i, data.slice(i * limits.chunkBytes, (i + 1) * limits.chunkBytes))
@@ -68,7 +69,7 @@ export class MemoryStore implements Store {
 
   async sealRecord(sha256: string): Promise<void> {
     const entry = this.#entry(sha256)
-    if (sha256Of(this.whole(sha256)) !== sha256) {
+    if (addressOfBytes(this.whole(sha256)) !== sha256) {
       this.entries.delete(sha256)
       throw new MdiError('bad-file', `Record ${sha256.slice(0, 12)} is damaged.`)
     }

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
+import { crc32 } from 'node:zlib'
 import type { LocalStore } from '../../services/io/store.ts'
 import { limits } from '../../services/limits.ts'
+import { addressOf } from '../../services/model/address.ts'
 
 /** Bytes that follow from a seed and do not repeat within a chunk. */
 export const bytesOf = (seed: number, length: number): Uint8Array => {
@@ -21,12 +23,21 @@ export const bytesOf = (seed: number, length: number): Uint8Array => {
 /** SHA-256 in hex. */
 export const hashOf = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex')
 
-/** Imports a record by the store's own calls. @returns its SHA-256 */
+/** What a chunk is stored with. */
+export const sumsOf = (data: Uint8Array) => ({ sha256: hashOf(data), crc: crc32(data) })
+
+/** A record's chunks. */
+export const chunksOf = (data: Uint8Array): Uint8Array[] =>
+  Array.from({ length: Math.ceil(data.length / limits.chunkBytes) }, (_, i) =>
+    data.subarray(i * limits.chunkBytes, (i + 1) * limits.chunkBytes),
+  )
+
+/** A record's address. */
+export const addressOfBytes = (data: Uint8Array): string => addressOf(chunksOf(data).map(hashOf))
+
+/** Imports a record by the store's own calls. @returns its address */
 export const putRecord = (store: LocalStore, data: Uint8Array): string => {
   const handle = store.beginImport()
-  for (let at = 0; at < data.length; at += limits.chunkBytes) {
-    const chunk = data.subarray(at, at + limits.chunkBytes)
-    store.writeImport(handle, chunk, hashOf(chunk))
-  }
-  return store.finishImport(handle, hashOf(data)).sha256
+  for (const chunk of chunksOf(data)) store.writeImport(handle, chunk, sumsOf(chunk))
+  return store.finishImport(handle).sha256
 }

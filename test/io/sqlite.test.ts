@@ -11,7 +11,7 @@ import { LocalStore, type StoreOptions } from '../../services/io/store.ts'
 import { limits } from '../../services/limits.ts'
 import { layoutRecord } from '../../services/model/record.ts'
 import type { Manifest } from '../../services/model/spec.ts'
-import { bytesOf, putRecord } from './bytes.ts'
+import { addressOfBytes, bytesOf, putRecord } from './bytes.ts'
 
 const entry = new URL('./entry.ts', import.meta.url)
 const hashOf = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex')
@@ -44,7 +44,7 @@ const put = async (store: SqliteStore, data: Uint8Array, piece = 1_000_003): Pro
   const writer = await store.createRecord()
   for (let at = 0; at < data.length; at += piece) await writer.write(data.subarray(at, at + piece))
   const { sha256, bytes } = await writer.finish()
-  assert.equal(sha256, hashOf(data))
+  assert.equal(sha256, addressOfBytes(data))
   assert.equal(bytes, data.length)
   return sha256
 }
@@ -81,7 +81,7 @@ test('a record comes back as it was written, in any pieces, beside the writer', 
       reader.readInto(sha, 3 * MiB, target)
       assert.deepEqual(target, data.subarray(3 * MiB, 6 * MiB))
       const second = await writer.finish()
-      assert.equal(hashOf(reader.read(second.sha256, 0, second.bytes)), second.sha256)
+      assert.equal(addressOfBytes(reader.read(second.sha256, 0, second.bytes)), second.sha256)
     } finally {
       reader.close()
     }
@@ -117,7 +117,7 @@ test('the same record twice is kept once; a dropped one leaves nothing', () =>
     await writer.write(bytesOf(5, 5 * MiB))
     await writer.abort()
     await writer.abort()
-    await store.putModel(manifest('m', [hashOf(data)]))
+    await store.putModel(manifest('m', [addressOfBytes(data)]))
     assert.equal(await store.removeUnused(), 0)
     await assert.rejects(writer.finish(), /finished or dropped/)
   }))
@@ -125,7 +125,7 @@ test('the same record twice is kept once; a dropped one leaves nothing', () =>
 test('a transfer resumes with the chunks that are here, and checks each and the whole', () =>
   withFolder(async (folder) => {
     const data = bytesOf(6, 9 * MiB)
-    const sha = hashOf(data)
+    const sha = addressOfBytes(data)
     const part = (i: number) => data.subarray(i * limits.chunkBytes, (i + 1) * limits.chunkBytes)
     const session = async (work: (store: SqliteStore) => Promise<void>) => {
       const store = new SqliteStore(entry, { folder })
@@ -168,7 +168,7 @@ test('a transfer resumes with the chunks that are here, and checks each and the 
 test('a record that does not match its address is dropped', () =>
   withStore(async (store) => {
     const data = bytesOf(7, 1_000)
-    const sha = hashOf(bytesOf(8, 1_000))
+    const sha = addressOfBytes(bytesOf(8, 1_000))
     await store.openRecord(sha, 1_000)
     await store.putChunk(sha, 0, data, hashOf(data))
     await assert.rejects(store.sealRecord(sha), refused('bad-file', /does not match its hash/))
@@ -196,7 +196,7 @@ test('models share records; a removed one gives its room back to the disk', () =
     const first = await store.removeModel('one')
     assert.ok(first >= 6 * MiB && first < 7 * MiB, `${first} bytes`)
     assert.deepEqual(await store.hasRecords([a, b, c]), new Set([b, c]))
-    assert.equal(hashOf(await store.readRecord(b, 0, 8 * MiB)), b)
+    assert.equal(addressOfBytes(await store.readRecord(b, 0, 8 * MiB)), b)
     // A model under a name that is taken replaces the old one.
     await store.putModel(manifest('two', [c]))
     assert.deepEqual(await store.hasRecords([b, c]), new Set([c]))
@@ -248,7 +248,7 @@ test('a full store says so, and takes the next record when there is room', () =>
       await ahead.abort()
       await next.abort()
       await store.putModel(manifest('m', [kept]))
-      assert.equal(hashOf(await store.readRecord(kept, 0, 5 * MiB)), kept)
+      assert.equal(addressOfBytes(await store.readRecord(kept, 0, 5 * MiB)), kept)
       await put(store, bytesOf(23, 5 * MiB))
       assert.ok(statSync(join(folder, 'models.sqlite')).size <= 14 * MiB)
     },
@@ -343,4 +343,38 @@ test('calls before the start and after the end are refused', () =>
     await last
     await store.close()
     await assert.rejects(store.listModels(), refused('store', /closed/))
+  }))
+
+test('a store whose records have other names is refused, its settings are kept', () =>
+  withFolder(async (folder) => {
+    const store = new LocalStore({ folder })
+    store.setConfig('epoch', '7')
+    store.close()
+    const db = new Database(join(folder, 'models.sqlite'))
+    db.pragma('user_version = 1')
+    db.close()
+    const earlier = refused('store', /was written by an earlier version of mdi.* import them again/)
+    assert.throws(() => new LocalStore({ folder }), earlier)
+    rmSync(join(folder, 'models.sqlite'))
+    const again = new LocalStore({ folder })
+    assert.equal(again.getConfig('epoch'), '7')
+    again.close()
+  }))
+
+test('in bulk the next record begins while the last is still on its way', () =>
+  withStore(async (store) => {
+    await store.bulk(true)
+    const finished: Promise<{ sha256: string }>[] = []
+    for (const seed of [31, 32, 33]) {
+      const writer = await store.createRecord()
+      await writer.write(bytesOf(seed, 26 * MiB + seed))
+      finished.push(writer.finish())
+    }
+    const shas = (await Promise.all(finished)).map(({ sha256 }) => sha256)
+    assert.deepEqual(
+      shas,
+      [31, 32, 33].map((seed) => addressOfBytes(bytesOf(seed, 26 * MiB + seed))),
+    )
+    await store.bulk(false)
+    assert.equal((await store.hasRecords(shas)).size, 3)
   }))

@@ -17,6 +17,7 @@ import type { Manifest } from '../../services/model/spec.ts'
 import type { Progress } from '../../services/ports.ts'
 import { chunkBody } from '../../services/wire/fetch.ts'
 import { MemoryStore } from '../fakes/store.ts'
+import { addressOfBytes } from './bytes.ts'
 
 const HERE = '127.0.0.1'
 const timing = { connectMs: 500, helloMs: 300, probeEveryMs: 50, linkSilenceMs: 1_000 }
@@ -35,7 +36,7 @@ const bytesFrom = (seed: number, length: number): Uint8Array => {
 const C = limits.chunkBytes
 /** Three chunks and a bit; exactly one; a few bytes. */
 const records = [bytesFrom(1, 3 * C + 17), bytesFrom(2, C), bytesFrom(3, 5)]
-const wanted = records.map((r) => ({ sha256: sha256Of(r), bytes: r.length }))
+const wanted = records.map((r) => ({ sha256: addressOfBytes(r), bytes: r.length }))
 
 type Server = {
   peer: { id: string; addresses: string[]; port: number }
@@ -85,7 +86,7 @@ const client = (t: TestContext) => {
 const assertWhole = (store: MemoryStore) => {
   for (const [i, { sha256 }] of wanted.entries()) {
     assert.ok(store.entries.get(sha256)?.sealed, `record ${i}`)
-    assert.equal(sha256Of(store.whole(sha256)), sha256)
+    assert.equal(addressOfBytes(store.whole(sha256)), sha256)
   }
 }
 
