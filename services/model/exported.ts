@@ -13,7 +13,8 @@ import type { Manifest, RecordRef } from './spec.ts'
 
 /** The file that makes a folder an exported model. */
 export const EXPORT_FILE = 'mdi-model.json'
-const FORMAT = 1
+/** 2: records are named by their chunks' hashes. */
+const FORMAT = 2
 
 const count = (most: number) => z.int().min(1).max(most)
 const positive = z.number().positive()
@@ -106,7 +107,7 @@ const damaged = (name: string, what: string): MdiError =>
 
 /**
  * Reads `EXPORT_FILE`. @param name the folder's, for sentences
- * @throws MdiError `bad-file`, `unsupported` (made by a later version)
+ * @throws MdiError `bad-file`, `unsupported` (made by another version)
  */
 export const readExport = (name: string, text: string): Manifest => {
   let value: unknown
@@ -118,6 +119,11 @@ export const readExport = (name: string, text: string): Manifest => {
   const format = (value as { format?: unknown } | null)?.format
   if (typeof format === 'number' && format > FORMAT)
     throw new MdiError('unsupported', `${name} was exported by a later version of mdi: update it.`)
+  if (typeof format === 'number' && format < FORMAT)
+    throw new MdiError(
+      'unsupported',
+      `${name} was exported by an earlier version of mdi: import the model's file and export it again.`,
+    )
   const result = exportSchema.safeParse(value)
   if (!result.success) {
     const [issue] = result.error.issues

@@ -348,6 +348,11 @@ test('a stranger’s manifest is checked before anything is made of it', async (
   }
   writeFileSync(file, 'no JSON')
   await assert.rejects(importPath(target, store), { message: /is not JSON/ })
-  writeFileSync(file, JSON.stringify({ ...good, format: 2 }))
-  await assert.rejects(importPath(target, store), { code: 'unsupported', message: /later version/ })
+  for (const [format, message] of [
+    [3, /later version/],
+    [1, /earlier version of mdi: .* export it again/],
+  ] as const) {
+    writeFileSync(file, JSON.stringify({ ...good, format }))
+    await assert.rejects(importPath(target, store), { code: 'unsupported', message })
+  }
 })
