@@ -204,11 +204,12 @@ export class Place {
     environment: Readonly<Record<string, string>> = {},
     input?: string,
   ): Service {
-    const { PATH = '', HOME = '', TMPDIR } = process.env
+    const { PATH = '', HOME = '', TMPDIR, NODE_COMPILE_CACHE } = process.env
     const everything = {
       PATH,
       HOME,
       ...(TMPDIR !== undefined && { TMPDIR }),
+      ...(NODE_COMPILE_CACHE !== undefined && { NODE_COMPILE_CACHE }),
       // The processes' own settings are their words: none of a person's may reach them.
       MDI_CONFIG: '',
       XDG_CONFIG_HOME: this.folder,
