@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .commands_switch import THE
+from .commands_switch import HERE, THE
 from .rules import Rule
 
 RULES: list[Rule] = []
@@ -19,14 +19,14 @@ SET = "(set|change|adjust|turn|put|bring)"
 VOL = "(volume|sound|volume|audio volume|loudness)"
 _add("HassSetVolume", 1.4, f"{SET} {THE} {{media}} {VOL} to {V}", f"{SET} the {VOL} of {THE} {{media}} to {V}", f"{SET} the {VOL} on {THE} {{media}} to {V}", f"{{media}} {VOL} [to] {V}", f"{SET} {VOL} to {V} on {THE} {{media}}", f"{SET} {VOL} for {THE} {{media}} to {V}", f"{SET} {THE} {{media}} to {V} {VOL}", f"(turn up|turn down|raise|lower) {THE} {{media}} [{VOL}] to {V}")
 _add("HassSetVolume", 1.2, f"{SET} the {VOL} {IN} {THE} {{area}} to {V}", f"{SET} {THE} {{room}} {VOL} to {V}", f"{SET} {VOL} to {V} {IN} {THE} {{area}}", f"{{room}} {VOL} [to] {V}", f"{IN} {THE} {{area}} set the {VOL} to {V}", f"{VOL} {IN} {THE} {{area}} to {V}", f"(raise|lower|increase|decrease) the {VOL} {IN} {THE} {{area}} to {V}", f"{SET} {VOL} {IN} {THE} {{area}} to {V}", f"(raise|lower|turn up|turn down) {THE} {{room}} {VOL} to {V}")
-_add("HassSetVolume", 1.0, f"{SET} [the] {VOL} to {V}", f"{VOL} [to] {V}", f"{VOL} at {V}", f"{SET} [the] {VOL} at {V}", f"make the {VOL} {V}", f"(raise|lower|turn up|turn down) [the] {VOL} to {V}", f"set [the] {VOL} {V}", ask=True)
+_add("HassSetVolume", 1.0, f"{SET} [the] {VOL} to {V}", f"{VOL} [to] {V}", f"{VOL} at {V}", f"{SET} [the] {VOL} at {V}", f"make the {VOL} {V}", f"(raise|lower|turn up|turn down) [the] {VOL} to {V}", f"set [the] {VOL} {V}", f"{SET} the {VOL} {HERE} to {V}", f"{SET} [the] {VOL} to {V} {HERE}", f"{VOL} {V} {HERE}", ask=True)
 for word, up, verbs, adjective, key in (("up", "up", "(raise|increase|boost|turn up|crank up|pump up)", "louder", "{pct:volume_step}"), ("down", "down", "(lower|decrease|reduce|turn down|drop)", "quieter", "{down:volume_step}")):
     step = {"volume_step": up}
-    _add("HassSetVolumeRelative", 0.6, f"{verbs} the {VOL}", f"turn the {VOL} {word}", f"{VOL} {word}", f"turn it {word}", f"make it {adjective}", f"{adjective} [please]", f"{verbs} {VOL}", f"turn {word} the {VOL}", f"turn {VOL} {word}", f"{VOL} {'increase' if word == 'up' else 'decrease'}", slots=step, ask=True)
+    _add("HassSetVolumeRelative", 0.6, f"{verbs} the {VOL}", f"turn the {VOL} {word}", f"{VOL} {word}", f"turn it {word}", f"make it {adjective}", f"{adjective} [please]", f"{verbs} {VOL}", f"turn {word} the {VOL}", f"turn {VOL} {word}", f"{VOL} {'increase' if word == 'up' else 'decrease'}", f"{VOL} {word} {HERE}", f"turn it {word} {HERE}", f"{verbs} the {VOL} {HERE}", f"make it {adjective} {HERE}", slots=step, ask=True)
     _add("HassSetVolumeRelative", 0.6, f"{verbs} {THE} {{media}} [{VOL}]", f"turn {THE} {{media}} [{VOL}] {word}", f"make {THE} {{media}} {adjective}", f"{verbs} the {VOL} (of|on|for) {THE} {{media}}", f"{{media}} {VOL} {word}", f"{{media}} {adjective}", f"turn {word} {THE} {{media}}", f"{VOL} {word} on {THE} {{media}}", f"turn {word} the {VOL} (of|on) {THE} {{media}}", slots=step)
     _add("HassSetVolumeRelative", 0.6, f"{verbs} the {VOL} {IN} {THE} {{area}}", f"turn the {VOL} {word} {IN} {THE} {{area}}", f"turn it {word} {IN} {THE} {{area}}", f"make it {adjective} {IN} {THE} {{area}}", f"{{room}} {VOL} {word}", f"{verbs} {THE} {{room}} {VOL}", f"{VOL} {word} {IN} {THE} {{area}}", f"turn {word} the {VOL} {IN} {THE} {{area}}", f"turn {word} {THE} {{room}} {VOL}", slots=step)
     _add("HassSetVolumeRelative", 0.5, f"{verbs} the {VOL} (on the|] {{floor}}".replace("|]", "|)"), f"turn the {VOL} {word} (on the|] {{floor}}".replace("|]", "|)"), f"{{floor}} {VOL} {word}", f"turn {word} the {{floor}} {VOL}", f"turn {word} the {VOL} (on the|] {{floor}}".replace("|]", "|)"), slots=step)
-    _add("HassSetVolumeRelative", 0.6, f"{verbs} [the] {VOL} by {key}", f"turn the {VOL} {word} by {key}", f"{VOL} {word} [by] {key}", f"turn it {word} [by] {key}", f"turn {word} the {VOL} by {key}", ask=True)
+    _add("HassSetVolumeRelative", 0.6, f"{verbs} [the] {VOL} by {key}", f"turn the {VOL} {word} by {key}", f"{VOL} {word} [by] {key}", f"turn it {word} [by] {key}", f"turn {word} the {VOL} by {key}", f"{verbs} the {VOL} {HERE} by {key}", f"turn the {VOL} {word} by {key} {HERE}", ask=True)
     _add("HassSetVolumeRelative", 0.6, f"{verbs} {THE} {{media}} [{VOL}] by {key}", f"turn {THE} {{media}} [{VOL}] {word} by {key}", f"{verbs} the {VOL} (of|on) {THE} {{media}} by {key}", f"{{media}} {VOL} {word} [by] {key}", f"turn {word} {THE} {{media}} [{VOL}] by {key}")
     _add("HassSetVolumeRelative", 0.6, f"{verbs} the {VOL} {IN} {THE} {{area}} by {key}", f"turn the {VOL} {word} by {key} {IN} {THE} {{area}}", f"{{room}} {VOL} {word} [by] {key}", f"{verbs} {THE} {{room}} {VOL} by {key}", f"turn {word} {THE} {{room}} {VOL} by {key}", f"{VOL} {word} by {key} {IN} {THE} {{area}}")
     _add("HassSetVolumeRelative", 0.4, f"{verbs} the {VOL} on the {{floor}} by {key}", f"turn the {{floor}} {VOL} {word} by {key}", f"{{floor}} {VOL} {word} by {key}", f"{verbs} [the] {{floor}} {VOL} by {key}")
@@ -40,7 +40,7 @@ for intent, verb, bare in (
     ("HassMediaNext", "(next|skip)", ["next", "skip", "next {m}", "skip [this|the] {m}", "skip to [the] next {m}", "play the next {m}", "go to the next {m}", "skip it", "skip that one", "forward", "next one", "next (chapter|episode)"]),
     ("HassMediaPrevious", "(previous)", ["previous", "go back", "previous {m}", "play the (previous|last) {m}", "go back to the (previous|last) {m}", "last {m}", "one {m} back", "back to the previous {m}", "go to the previous {m}", "replay the {m}", "previous one"]),
 ):
-    bare = [b.replace("{m}", MEDIA) for b in bare] + ([f"{verb} (everything|it all|here|in here|this room)", f"{verb} the {MEDIA} (here|in here|in this room)"] if intent not in ("HassMediaNext", "HassMediaPrevious") else [f"{verb} {MEDIA} (here|in here|please)"])
+    bare = [b.replace("{m}", MEDIA) for b in bare] + ([f"{verb} (everything|it all|here|in here|this room)", f"{verb} the {MEDIA} {HERE}", f"{verb} {MEDIA} {HERE}", f"{verb} (this|the) room", f"{verb} {HERE}"] if intent not in ("HassMediaNext", "HassMediaPrevious") else [f"{verb} {MEDIA} (here|in here|please)", f"{verb} {MEDIA} {HERE}", f"{verb} the {MEDIA} {HERE}"])
     _add(intent, 1.2, *bare, ask=True)
     if intent in ("HassMediaNext", "HassMediaPrevious"):
         which = "next" if intent.endswith("Next") else "(previous|last)"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from .commands_switch import IN, THE
+from .commands_switch import HERE, IN, THE
 from .rules import Rule
 
 RULES: list[Rule] = []
 
 
-def _add(intent: str, weight: float, *templates: str, slots: dict[str, object] | None = None, polite: bool = True) -> None:
-    RULES.append(Rule(intent, list(templates), slots or {}, weight, polite))
+def _add(intent: str, weight: float, *templates: str, slots: dict[str, object] | None = None, polite: bool = True, follow: str = "") -> None:
+    RULES.append(Rule(intent, list(templates), slots or {}, weight, polite, bool(follow), follow))
 
 
 START = "(set|start|create|make|begin|set up|give me|add|start)"
@@ -59,6 +59,8 @@ _add("HassVacuumReturnToBase", 0.8, f"(send|return|bring|take) {VAC} (home|back|
 _add("HassVacuumReturnToBase", 1.2, f"(send|return|bring|take) {THE} {BOT} (home|back|to [its|the] base|to [its|the] dock|back to [the|its] base|to [its|the] charger|to charge|back home|back to [its|the] dock|to (its|the) [charging] station)", f"dock {THE} {BOT}", f"{BOT} (go home|go back to your base|return to base|go to your dock|go charge)", f"(tell|make|let|have) {BOT} [to] (go home|return home|go back|return to base|dock)", f"return {THE} {BOT} to base", f"{BOT} return to base")
 _add("HassVacuumCleanArea", 1.5, f"{CLEAN} {THE} {{area}}", f"{CLEAN} the floor {IN} {THE} {{area}}", f"(start|run) the vacuum {IN} {THE} {{area}}", f"send the vacuum to {THE} {{area}}", f"{THE} {{area}} needs (vacuuming|cleaning|a clean)", f"do the vacuuming {IN} {THE} {{area}}", f"start (cleaning|vacuuming) {THE} {{area}}", f"{CLEAN} {{area}}")
 _add("HassVacuumCleanArea", 1.0, f"(have|let|make) {BOT} {CLEAN} {THE} {{area}}", f"(tell|ask) {BOT} to {CLEAN} {THE} {{area}}", f"{CLEAN} {THE} {{area}} with {THE} {BOT}", f"send {BOT} to {THE} {{area}}", f"{BOT} {CLEAN} {THE} {{area}}", f"use {BOT} to {CLEAN} {THE} {{area}}", f"start {BOT} {IN} {THE} {{area}}", f"(run|start) {THE} {BOT} {IN} {THE} {{area}}", f"{CLEAN} {IN} {THE} {{area}} with {THE} {BOT}")
+
+_add("HassVacuumCleanArea", 0.5, f"{CLEAN} {HERE}", f"{CLEAN} (this|the) room", f"{CLEAN} this (area|place)", f"{CLEAN} the floor {HERE}", f"(start|run) the vacuum {HERE}", f"do the vacuuming {HERE}", "this room needs (vacuuming|cleaning|a clean)", f"have {BOT} {CLEAN} {HERE}", f"{CLEAN} {HERE} with {THE} {BOT}", follow="room")
 
 Q = "(what is|what's|whats|how is|how's|tell me)"
 _add("HassGetWeather", 1.2, f"{Q} the weather", f"{Q} the weather (like|today|now|outside|right now|like today|like outside)", "weather", "weather (forecast|report|today|now|please)", "is it (raining|sunny|snowing|windy|cloudy|cold outside|warm outside|hot outside|going to rain)", "do i need an umbrella", "will it (rain|snow) [today|tomorrow]", "how is it outside", "give me the (weather|forecast)", "what's the forecast", "what is the weather going to be", "how warm is it outside", "show me the weather", polite=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .commands_switch import LIGHTS, THE
+from .commands_switch import HERE, LIGHTS, THE
 from .rules import Rule
 
 RULES: list[Rule] = []
@@ -38,7 +38,7 @@ MAX, MIN = "(max|maximum|full|the maximum|highest|the highest)", "(min|minimum|t
 for word, n in ((MAX, 100), (MIN, 1), ("(half|half brightness|50 percent)", 50)):
     for place, slots in ((f"{THE} {{area}} lights", LSET), (f"the lights {IN} {THE} {{area}}", LSET), (f"{THE} {{light}}", {}), (f"{THE} {{anylight}} {LEVEL}", {}), (f"{THE} {{room}} {LEVEL}", LSET), (f"the {LEVEL} {IN} {THE} {{area}}", LSET)):
         _add("HassLightSet", {**slots, "brightness": n}, 0.3, f"{SET} {place} to {word}", f"{DIM} {place} to {word}", f"{place} to {word}", *([f"{SET} {place} to {word} brightness", f"{SET} {LEVEL} of {place} to {word}", f"(maximize|max out) {place}" if n == 100 else f"set {place} to {word}"] if "brightness" not in place else [f"{place} {word}"]))
-_add("HassLightSet", LSET, 0.7, f"{SET} [the] {LEVEL} to {_END}", f"{SET} the lights to {_END}", f"dim the lights to {_END}", f"{LEVEL} {_END}", f"set the {LEVEL} to {_END} (here|in here)", f"{DIM} [the] {LEVEL} to {_END}", f"{_END} {LEVEL}", ask=True, follow="light")
+_add("HassLightSet", LSET, 0.7, f"{SET} [the] {LEVEL} to {_END}", f"{SET} the lights to {_END}", f"dim the lights to {_END}", f"{LEVEL} {_END}", f"set the {LEVEL} to {_END} {HERE}", f"set the [lights] {LEVEL} {HERE} to {_END}", f"{DIM} the lights {HERE} to {_END}", f"{DIM} [the] {LEVEL} to {_END}", f"{_END} {LEVEL}", ask=True, follow="light")
 
 for end, w in (("{color}", 1.0), ("{kelvin}", 0.8)):
     temp = end == "{kelvin}"
@@ -49,7 +49,7 @@ for end, w in (("{color}", 1.0), ("{kelvin}", 0.8)):
          f"{TURN} the {kind} {IN} {THE} {{area}} to {end}", f"{IN} {THE} {{area}} {TURN} the lights to {end}", f"{TURN} {THE} {{room}} [light] {kind} to {end}", f"{TURN} {THE} {{area}} lights {kind} to {end}")
     _add("HassLightSet", LSET, 0.7 * w, f"{TURN} the {{floor}} lights [to] {end}", f"{TURN} [all] the lights on the {{floor}} [to] {end}", f"{TURN} the {{floor}} [light] {kind} to {end}", f"{TURN} {THE} {{floor}} [to] {end}", f"set the {kind} of the {{floor}} [lights] to {end}", f"set the {kind} on the {{floor}} to {end}")
     _add("HassLightSet", {}, 2 * w, f"{TURN} {THE} {{anylight}} [to] {end}" if not temp else f"{TURN} {THE} {{light}} to {end}", f"{TURN} {THE} {{anylight}} {kind} to {end}", f"{TURN} the {kind} of {THE} {{anylight}} to {end}", f"{{light}} {end}", f"{{anylight}} {kind} {end}", f"{TURN} {THE} {{light}} [to] {end}", f"i want {THE} {{light}} {end}")
-    _add("HassLightSet", LSET, 0.4 * w, f"{TURN} [all] [of] the lights [to] {end}", f"{TURN} the [light] {kind} to {end}", f"{TURN} the lights (here|in here) [to] {end}", f"{kind} {end}", f"make it {end}", f"make the light[s] {end}", ask=True, follow="light")
+    _add("HassLightSet", LSET, 0.4 * w, f"{TURN} [all] [of] the lights [to] {end}", f"{TURN} the [light] {kind} to {end}", f"{TURN} the lights {HERE} [to] {end}", f"{TURN} (this|the) room [to] {end}", f"{TURN} the lights [to] {end} {HERE}", f"{kind} {end}", f"make it {end}", f"make the light[s] {end}", ask=True, follow="light")
 
 POS = "{pct:position}"
 MOVE = "(set|open|close|move|raise|lower|adjust|put|bring|shut|change)"
@@ -57,7 +57,7 @@ _add("HassSetPosition", {"domain": "cover"}, 1.8, f"{MOVE} {THE} {{cover}} to {P
 _add("HassSetPosition", {"domain": "valve"}, 0.6, f"{MOVE} {THE} {{valve}} to {POS}", f"set the position of {THE} {{valve}} to {POS}", f"open {THE} {{valve}} to {POS}", f"set {THE} {{valve}} position to {POS}")
 _add("HassSetPosition", {"domain": "cover"}, 1.6, f"{MOVE} {THE} {{area}} {{classes}} to {POS}", f"{MOVE} {THE} {{room}} {{class}} to {POS}", f"{MOVE} [all] [the] {{classes}} {IN} {THE} {{area}} to {POS}", f"{MOVE} the {{classes}} {IN} {THE} {{area}} to {POS} open", f"set the position of the {{classes}} {IN} {THE} {{area}} to {POS}", f"{{area}} {{classes}} to {POS}", f"{IN} {THE} {{area}} {MOVE} the {{classes}} to {POS}", f"{MOVE} {THE} {{area}} {{class}} position to {POS}", f"{MOVE} the {{class}} {IN} {THE} {{area}} to {POS}", f"set {THE} {{area}} {{classes}} position to {POS}")
 _add("HassSetPosition", {"domain": "cover", "position": 50}, 0.5, f"(open|close) {THE} {{cover}} (halfway|half way)", f"(open|close) the {{classes}} {IN} {THE} {{area}} (halfway|half way)", f"half (open|close) {THE} {{area}} {{classes}}")
-_add("HassSetPosition", {"domain": "cover"}, 0.4, f"{MOVE} [all] [the] {{classes}} to {POS}", f"{MOVE} the {{askclass}} to {POS}", f"{MOVE} the {{classes}} (here|in here) to {POS}", f"set [the] {{askclass}} position to {POS}", ask=True, follow="cover")
+_add("HassSetPosition", {"domain": "cover"}, 0.4, f"{MOVE} [all] [the] {{classes}} to {POS}", f"{MOVE} the {{askclass}} to {POS}", f"{MOVE} the {{classes}} {HERE} to {POS}", f"{MOVE} the {{classes}} to {POS} {HERE}", f"{MOVE} this {{class}} to {POS}", f"set [the] {{askclass}} position to {POS}", ask=True, follow="cover")
 STOP = "(stop|halt|hold|freeze)"
 _add("HassStopMoving", {"domain": "cover"}, 1, f"{STOP} {THE} {{cover}}", f"{STOP} {THE} {{area}} {{classes}}", f"{STOP} [all] the {{classes}} {IN} {THE} {{area}}", f"{STOP} moving {THE} {{cover}}", f"{STOP} {THE} {{room}} {{class}}", f"{STOP} {THE} {{cover}} (where it is|there|right there)", f"{STOP} the {{classes}} {IN} {THE} {{area}} [from moving]")
 _add("HassStopMoving", {"domain": "valve"}, 0.3, f"{STOP} {THE} {{valve}}", f"{STOP} moving {THE} {{valve}}")
@@ -76,10 +76,10 @@ _add("HassClimateGetTemperature", {}, 0.8, "(what is|what's|whats|tell me) the [
 FM = "(fan mode|fan|fan setting|fan mode)"
 _add("HassClimateSetFanMode", {}, 0.8, f"{CSET} {THE} {{climate}} fan mode to {{fanmode}}", f"{CSET} the fan mode (of|on|for) {THE} {{climate}} to {{fanmode}}", f"set {THE} {{climate}} to fan mode {{fanmode}}", f"{{climate}} fan mode {{fanmode}}", f"{TURN} {THE} {{climate}} fan to {{fanmode}} mode", f"switch {THE} {{climate}} fan mode to {{fanmode}}", f"{TURN} {THE} {{climate}} fan to {{fanmode}}", f"{TURN} the fan of {THE} {{climate}} to {{fanmode}}", f"set the fan mode {{fanmode}} for {THE} {{climate}}")
 _add("HassClimateSetFanMode", {}, 0.8, f"{CSET} [the] fan mode {IN} {THE} {{area}} to {{fanmode}}", f"{CSET} {THE} {{area}} fan mode to {{fanmode}}", f"{CSET} [the] fan mode to {{fanmode}} {IN} {THE} {{area}}", f"{{area}} fan mode {{fanmode}}", f"{TURN} the fan {IN} {THE} {{area}} to {{fanmode}}", f"{TURN} {THE} {{room}} fan to {{fanmode}}", f"{TURN} {THE} {{floor}} fan to {{fanmode}}", f"{TURN} the climate fan {IN} {THE} {{area}} to {{fanmode}} [mode]", f"set [the] {{floor}} fan mode to {{fanmode}}", f"set [the] fan mode [on the|for the] {{floor}} to {{fanmode}}", f"set [the] fan mode to {{fanmode}} on the {{floor}}")
-_add("HassClimateSetFanMode", {}, 0.2, f"{CSET} [the] fan mode to {{fanmode}} [here|in here]", "fan mode {fanmode}", ask=True, follow="fanmode")
+_add("HassClimateSetFanMode", {}, 0.2, f"{CSET} [the] fan mode to {{fanmode}} [here|in here|in this room|in the room]", "fan mode {fanmode}", ask=True, follow="fanmode")
 
 F, SP = "{pct:percentage}", "(fan speed|fan|fan speed|speed of the fan|fans speed|fan's speed)"
 _add("HassFanSetSpeed", {}, 1.6, f"{CSET} {THE} {{fan}} to {F}", f"{CSET} {THE} {{fan}} speed to {F}", f"{CSET} the speed of {THE} {{fan}} to {F}", f"{{fan}} to {F}", f"{{fan}} at {F}", f"run {THE} {{fan}} at {F}", f"{{fan}} speed {F}", f"{CSET} {THE} {{bare}} speed to {F}", f"{CSET} the speed of {THE} {{bare}} to {F}", f"set {{bare}} speed to {F}", f"{CSET} {THE} {{fan}} to {F} speed")
 _add("HassFanSetSpeed", {}, 1.2, f"{CSET} {THE} {{room}} {SP} to {F}", f"{CSET} {THE} {{area}} fans [speed] to {F}", f"{CSET} the {SP} {IN} {THE} {{area}} to {F}", f"{CSET} the {SP} to {F} {IN} {THE} {{area}}", f"{IN} {THE} {{area}} set the {SP} to {F}", f"{{room}} {SP} {F}", f"run the fan {IN} {THE} {{area}} at {F}", f"set fan {IN} {THE} {{area}} to {F} speed", f"set the speed of the fan[s] {IN} {THE} {{area}} to {F}")
 _add("HassFanSetSpeed", {}, 0.7, f"{CSET} the {{floor}} {SP} to {F}", f"{CSET} the {SP} on the {{floor}} to {F}", f"set the fans (on the|] {{floor}} to {F}".replace("|]", "|)"), f"set the speed of the fans on the {{floor}} to {F}")
-_add("HassFanSetSpeed", {}, 0.3, f"{CSET} [the] {SP} to {F}", f"fan speed {F}", f"set the speed of the fan to {F}", f"{CSET} [the] {SP} to {F} (here|in here)", ask=True, follow="fanspeed")
+_add("HassFanSetSpeed", {}, 0.3, f"{CSET} [the] {SP} to {F}", f"fan speed {F}", f"set the speed of the fan to {F}", f"{CSET} [the] {SP} to {F} {HERE}", f"{CSET} the fan[s] {HERE} to {F}", f"{CSET} the {SP} {HERE} to {F}", ask=True, follow="fanspeed")

@@ -8,6 +8,8 @@ ON = "(turn on|switch on|turn on|put on|power on|power up|flip on)"
 OFF = "(turn off|switch off|turn off|shut off|put off|power off|power down|kill|cut|flip off)"
 IN = "(in|in|in|inside|of|at)"
 THE = "[the|the|my|our]"
+# Said for the room that one stands in: the words do not tell which, so they are asked back.
+HERE = "(here|in here|in this room|in the room|over here|around here|in this area)"
 LIGHTS = "(lights|lights|lamps|lighting|light)"
 ALL = "[all|all [of] the|every one of the]"
 
@@ -45,9 +47,9 @@ for intent, verb, word in (("HassTurnOn", ON, "on"), ("HassTurnOff", OFF, "off")
              f"{verb} all [of] the {plural} on the {{floor}}")
         _add(intent, x, 0.9,
              f"{verb} [all] [the] {plural}", split.format(f"[all] [the] {plural}"), f"{plural} {word}", f"{verb} the {single}",
-             f"{verb} [all] [of] the {plural} (here|in here|in this room|around here)", split.format(f"the {plural}") + " [in here|here]",
+             f"{verb} [all] [of] the {plural} (here|in here|in this room|around here|in the room|over here)", split.format(f"the {plural}") + " [in here|here]",
              split.format(f"[all] the {plural}") + " (everywhere|in the whole house|at home|in every room)",
-             f"{verb} (a|some) {plural}", f"{verb} (every|each) {single}", f"i want the {plural} {word}", ask=True, follow=domain)
+             f"{verb} (a|some) {plural}", f"{verb} (every|each) {single}", f"i want the {plural} {word}", f"{plural} {word} {HERE}", f"{verb} {plural} {HERE}", f"{verb} (this|that) {single}", f"{HERE} {verb} [all] [the] {plural}", ask=True, follow=domain)
     if word == "on":
         _add(intent, {"domain": "light"}, 0.8, f"(light up|illuminate|brighten up|lighten up|light) {THE} {{area}}", f"(make|let there be) light {IN} {THE} {{area}}", f"i need [some] light {IN} {THE} {{area}}", f"it is (too|so|very) dark {IN} {THE} {{area}}", "(light up|illuminate) the {floor}", f"make {THE} {{area}} {on_state}")
     else:
@@ -84,7 +86,7 @@ for intent, verb, simple, done in (("HassTurnOn", OPEN, "open", "(open|opened|up
          f"{verb} {THE} {{cover}}", f"{simple} {THE} {{cover}}", f"{simple} {{cover}}", f"i want {THE} {{cover}} {done}", f"{THE} {{cover}} (should|must) be {done}", f"{simple} the {{bare}}", f"{simple} {{bare}}", f"{{cover}} {done}")
     _add(intent, {"domain": "cover"}, 1.2, f"{verb} {THE} {{placedcover}} {IN} {THE} {{area}}", f"{simple} {THE} {{placedcover}} {IN} {THE} {{area}}", f"{IN} {THE} {{area}} {verb} {THE} {{placedcover}}", f"{simple} the {{bare}} {IN} {THE} {{area}}")
     _add(intent, {"domain": "cover"}, 0.8, f"{simple} {THE} {{placedcover}} on the {{floor}}", f"{simple} {THE} {{placedcover}} {{level}}", f"{verb} {THE} {{placedcover}} on the {{floor}}")
-    _add(intent, {"domain": "cover"}, 0.7, f"{verb} [all] [the|my] {{classes}} [here|in here|in this room]", f"{simple} the {{askclass}}", f"{simple} all [of] the {{classes}}", f"{simple} (every|each) {{class}}", ask=True, follow="cover")
+    _add(intent, {"domain": "cover"}, 0.7, f"{verb} [all] [the|my] {{classes}} [here|in here|in this room|in the room|over here]", f"{simple} the {{askclass}}", f"{simple} (this|that) {{class}}", f"{{classes}} {done}", f"{simple} the {{classes}} {HERE}", f"{simple} all [of] the {{classes}}", f"{simple} (every|each) {{class}}", ask=True, follow="cover")
     _add(intent, {"domain": "valve"}, 1.2, f"{simple} {THE} {{valve}}", f"{simple} {{valve}}", f"{simple} {THE} {{valve}} please", f"i want {THE} {{valve}} {'open' if simple == 'open' else 'closed'}")
     _add(intent, {"domain": "valve"}, 0.7, f"{simple} {THE} {{valve}} {IN} {THE} {{area}}", f"{simple} {THE} {{valve}} on the {{floor}}")
 

@@ -33,7 +33,7 @@ def complete(first: Utterance, rng: random.Random, unseen: bool = False) -> tupl
     """The turn after "Which room?": its text, and the intent that both turns make."""
     slots = first.meaning()
     roll = rng.random()
-    if roll < 0.75 or (roll < 0.85 and first.intent in FLOORLESS):
+    if roll < 0.75 or first.follow == "room" or (roll < 0.85 and first.intent in FLOORLESS):
         value, key, wrap = span_value("area", rng, unseen), "area", rng.choice(FOLLOW_WRAPS)
     elif roll < 0.85:
         value, key, wrap = span_value("floor", rng, unseen), "floor", rng.choice(["{}", "{}", "the {}", "on the {}", "{} please"])

@@ -14,7 +14,9 @@ from .values import Piece, fill
 
 RULES: list[Rule] = [*commands_switch.RULES, *commands_set.RULES, *commands_media.RULES, *commands_other.RULES]
 _CUM = list(itertools.accumulate(r.weight for r in RULES))
-_INNER = [r for r in commands_switch.RULES if not r.ask]
+# What may be done later: any command, also one without a room, since the house knows where it was asked.
+_INNER = [r for r in RULES if r.polite and not any("{command}" in t for t in r.templates)]
+_INNER_CUM = list(itertools.accumulate(r.weight * (0.25 if r.intent.endswith(("Timer", "Timers")) else 1) for r in _INNER))
 
 PREFIX = ["please ", "please ", "can you ", "could you ", "can you please ", "could you please ", "would you ", "hey ", "ok ", "i want you to ", "i'd like you to ", "go ahead and ", "hey house ", "now ", "would you mind to ", "would you please ", "just ", "i need you to ", "will you ", "let's ", "kindly "]
 SUFFIX = [" please", " please", " please", " now", " for me", " thanks", " right now", " thank you", " would you", " will you", " immediately", " if you can"]
@@ -59,7 +61,7 @@ def fill_template(template: str, rng: random.Random, unseen: bool) -> tuple[list
             pieces.append(Piece(part))
         elif isinstance(part, Slot):
             if part.kind == "command":
-                inner = one(rng, unseen, rng.choice(_INNER), polite=False)
+                inner = one(rng, unseen, rng.choices(_INNER, cum_weights=_INNER_CUM)[0], polite=False)
                 pieces.append(Piece(inner.text(), "conversation_command"))
                 continue
             filled = fill(part.kind, part.arg, rng, unseen)
@@ -107,7 +109,7 @@ def style(u: Utterance, rng: random.Random) -> None:
 def spoken(rng: random.Random, *, unseen: bool = False, held_phrase: bool = False, rule: Rule | None = None, slip_count: int | None = None, unseen_slips: bool = False) -> Utterance:
     """A command as a recogniser would hand it over."""
     u = one(rng, unseen, rule, held_phrase=held_phrase)
-    count = slip_count if slip_count is not None else (rng.randint(1, 3) if rng.random() < 0.3 else 0)
+    count = slip_count if slip_count is not None else (rng.randint(1, 3) if rng.random() < 0.38 else 0)
     if count:
         u.slips = slips.slip(u.pieces, count, rng, unseen_slips)
     style(u, rng)

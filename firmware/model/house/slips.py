@@ -21,7 +21,17 @@ _SOUND: dict[str, list[str]] = {
     "temperature": ["temperatur", "temprature", "temperatures"], "fan": ["fen", "van"], "speed": ["spede", "speeds"], "start": ["stard", "starts"], "minutes": ["minute", "minuets", "minits"],
     "hours": ["ours", "hour"], "seconds": ["second", "sekonds"], "set.": ["said"], "can": ["ken", "kan"], "you": ["u", "ya"], "cancel": ["cancels", "council"],
     "play": ["plays", "pley"], "curtains": ["curtain's", "certains"], "song": ["songs", "sung"], "track": ["truck", "tracks"], "color": ["colour", "collar"],
-    "lamp": ["lamb", "lamps"], "scene": ["seen", "scenes"], "time": ["thyme", "times"], "which": ["witch", "wich"], "are": ["our", "or", "r"], "up": ["op", "ub"], "down": ["done", "don"],
+    "lamp": ["lamb", "lamps"], "scene": ["seen", "scenes"],
+    "dining": ["dinning", "diner"], "all": ["ol", "awl", "or"], "my": ["mai", "me"], "our": ["are", "hour"], "from": ["form", "frum"], "for": ["fur", "fore"], "by": ["buy", "bye"],
+    "at": ["add", "et"], "what": ["wot", "watt"], "how": ["hau", "who"], "much": ["match", "mush"], "left": ["lift", "lefd"], "long": ["lung", "lone"], "raise": ["rays", "race", "raised"],
+    "lower": ["lover", "lowered", "loa"], "increase": ["in crease", "increased", "encrease"], "decrease": ["de crease", "degrees", "decreased"], "resume": ["resumed", "rezoom"], "skip": ["skipped", "scip"],
+    "previous": ["previews", "previus"], "music": ["musik", "museum"], "sound": ["sounds", "sand"], "position": ["positions", "possition"], "heat": ["heed", "hit", "heats"], "make": ["mack", "makes"],
+    "put": ["putt", "pot", "but"], "clean": ["clene", "cleaned", "lean"], "send": ["sent", "sand"], "return": ["returns", "retern"], "check": ["cheque", "jack", "checked"], "mark": ["marc", "marked"],
+    "take": ["taking", "tick"], "activate": ["activated", "activat"], "run": ["ran", "ron"], "press": ["presse", "pressed"], "tell": ["dell", "tail"], "blind": ["blynd", "blinds"], "door": ["dor", "doors"],
+    "window": ["windo", "windows"], "shutters": ["shatters", "shudders"], "shades": ["shapes", "shaids"], "gate": ["gait", "gates"], "mode": ["mowed", "modes"], "state": ["stayed", "states"], "status": ["stetus", "stattus"],
+    "maximum": ["maximal", "max imum"], "minimum": ["mini mum", "minimal"], "half": ["halve", "haf"], "pull": ["pool", "pulled"], "roll": ["role", "rolled"], "video": ["vidio", "videos"], "movie": ["movies", "moovy"],
+    "with": ["wif", "width"], "name": ["names", "named"], "named": ["name", "naimed"], "called": ["cold", "call"], "give": ["gif", "gave"], "need": ["kneed", "neat"], "want": ["wont", "wan"], "would": ["wood", "wud"],
+    "forecast": ["four cast", "forecasts"], "brighten": ["brightened", "bright en"], "red": ["read", "rad"], "blue": ["blew", "bloo"], "green": ["greene", "grin"], "white": ["wight", "wide"], "warm": ["worm", "warn"], "time": ["thyme", "times"], "which": ["witch", "wich"], "are": ["our", "or", "r"], "up": ["op", "ub"], "down": ["done", "don"],
 }
 # A slip in one of these may give another number, which no reader could mend.
 _SAYS_A_NUMBER = set("one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand first second third fourth hours minutes seconds hour minute".split())
@@ -38,11 +48,23 @@ def _edit(word: str, rng: random.Random) -> str:
 
 
 _VOWELS = "aeiou"
-_NEAR = {"d": "t", "t": "d", "b": "p", "p": "b", "g": "k", "k": "g", "v": "f", "f": "v", "s": "z", "z": "s", "m": "n", "n": "m", "c": "k"}
+# Some sounds are two letters, and some slips drop or add one at the end of a word.
+_PAIRS = {"th": ("d", "f", "t"), "sh": ("ch", "s"), "ch": ("sh", "j"), "ck": ("g", "k"), "ee": ("i", "ea"), "ea": ("e", "ee"), "ou": ("au", "o"), "ai": ("e", "ay"), "oo": ("u", "o"), "er": ("a", "or"), "ph": ("f",), "ll": ("l",), "ss": ("s",), "wh": ("w",)}
+_NEAR = {"l": "r", "r": "l", "w": "v", "y": "i", "d": "t", "t": "d", "b": "p", "p": "b", "g": "k", "k": "g", "v": "f", "f": "v", "s": "z", "z": "s", "m": "n", "n": "m", "c": "k"}
 
 
 def _mishear(word: str, rng: random.Random) -> str:
     """One sound heard as a near one: a vowel as another, a voiced consonant as its unvoiced twin."""
+    roll = rng.random()
+    if roll < 0.2:
+        return word[:-1] if rng.random() < 0.4 else word + rng.choice(("s", "ed", "e", "d"))
+    if roll < 0.28:
+        at = rng.randrange(2, len(word) - 1)
+        return f"{word[:at]} {word[at:]}"
+    pairs = [p for p in _PAIRS if p in word]
+    if pairs and roll < 0.6:
+        pair = rng.choice(pairs)
+        return word.replace(pair, rng.choice(_PAIRS[pair]), 1)
     places = [i for i, c in enumerate(word) if c in _VOWELS or c in _NEAR]
     if not places:
         return word

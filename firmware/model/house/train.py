@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import tok
+from . import heldout, tok
 from .batches import Row, cut, hardest, pools, tensors
 from .model import Config, Model
 from .muon import Muon
@@ -71,6 +71,7 @@ def main() -> None:
     parser.add_argument("--bf16", action="store_true", help="products in bfloat16 (twice as quick where the processor has it)")
     parser.add_argument("--compile", action="store_true", help="compile the network first (needs a C++ compiler; a fifth quicker)")
     parser.add_argument("--select", type=float, default=1.0, help="learn from at most this share of the text, the part that is not known yet (a look costs a quarter of learning)")
+    parser.add_argument("--look", type=int, default=500, help="steps between two looks at held-out commands")
     parser.add_argument("--start", type=Path, help="weights of this GGUF file to go on from, where --out has no checkpoint yet")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -97,6 +98,7 @@ def main() -> None:
     began = saved = time.time()
     until, decay_began, wished = 0.0, 0.0, False
     total, fresh = 0.0, seen
+    held = heldout.rows_of(tokenizer, Path(__file__).parent.parent / "eval" / "heldout.jsonl", 4)
 
     hidden = torch.compile(model.hidden, dynamic=True) if args.compile else model.hidden
 
@@ -148,6 +150,9 @@ def main() -> None:
         if step % 50 == 0:
             print(f"step {step} loss {total / 50:.4f} tokens {seen} {(seen - fresh) / (time.time() - began):.0f}/s scale {scale:.3f}", flush=True)
             total = 0.0
+        if step % args.look == 0:
+            share = heldout.right(average.hidden, average.embed, held)
+            print(f"step {step} held-out right {100 * share:.1f} % of {len(held)}", flush=True)
         if time.time() - saved > 180:
             checkpoint()
             saved = time.time()

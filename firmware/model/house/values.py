@@ -31,11 +31,33 @@ class Fill:
     slots: dict[str, object] = field(default_factory=dict)
 
 
-def _pick(rng: random.Random, unseen: bool, makers: list[tuple[float, Callable[[], str]]]) -> str:
+# Kinds that the words around them tell, so that no letter of the value needs to be known.
+_COPIED = frozenset("area item timername city person bare media scene vacuum barelist".split())
+
+
+def _misspelt(text: str, any_word: bool, rng: random.Random) -> str:
+    """A known name in other letters: what is heard is copied, not what is remembered.
+
+    Without `any_word` the last word stays, since it tells what the thing is.
+    """
+    words = text.split()
+    places = [i for i, word in enumerate(words if any_word else words[:-1]) if len(word) > 3 and word.isalpha()]
+    if not places:
+        return text
+    at = rng.choice(places)
+    word, cut = words[at], rng.randrange(1, len(words[at]) - 1)
+    middle = rng.choice(("", word[cut + 1] + word[cut], word[cut] * 2, rng.choice("abcdefghijklmnoprstuvwyz") + word[cut + 1]))
+    words[at] = word[:cut] + middle + word[cut + (1 if len(middle) < 2 or middle == word[cut] * 2 else 2):]
+    return " ".join(words)
+
+
+def _pick(rng: random.Random, unseen: bool, makers: list[tuple[float, Callable[[], str]]], kind: str = "") -> str:
     weights = [m[0] for m in makers]
     text = ""
     for _ in range(400):
         text = rng.choices(makers, weights)[0][1]()
+        if kind and rng.random() < 0.08:
+            text = _misspelt(text, kind in _COPIED, rng)
         if value_held_out(text) == unseen:
             return text
     raise ValueError(f"no value found (last: {text!r})")
@@ -125,7 +147,7 @@ def span_value(kind: str, rng: random.Random, unseen: bool) -> str:
     """The text of a slot that is copied from the utterance."""
     if kind == "room":
         return _pick(rng, unseen, _marked_room(rng, unseen))
-    return _pick(rng, unseen, _MAKERS[kind](rng))
+    return _pick(rng, unseen, _MAKERS[kind](rng), kind)
 
 
 COLORS = """white red orange yellow green blue purple pink brown turquoise cyan magenta violet gold

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from house import tok
+from house import heldout, tok
 from house.batches import hardest
 from house.model import Config, Model
 from house.muon import orthogonal
@@ -80,6 +80,27 @@ class Network(unittest.TestCase):
             self.assertAlmostEqual(loss, own, places=3)
         self.assertEqual(hardest(rows, [0.0, 5.0, 0.1, 3.0, 0.0, 0.01, 4.0], 0.5), [rows[1], rows[6], rows[3]])
         self.assertEqual(hardest(rows, [0.0] * 6 + [1.0], 0.5), [rows[6]])
+
+    def test_one_pass_finds_the_greedy_answers_that_are_right(self) -> None:
+        torch.manual_seed(0)
+        model = Model(Config(vocab=64, hidden=64, layers=2, heads=2, kv_heads=1, ff=64, context=64))
+        for layer in model.layers:
+            torch.nn.init.normal_(layer.o, std=0.1)
+        rows = []
+        for i in range(4):
+            asked = torch.randint(0, 64, (1, 5 + i))
+            said = model.greedy(asked, stop=-1, limit=6)[0]
+            # One token of the second is another.
+            said[3] = (said[3] + 1) % 64 if i == 1 else said[3]
+            rows.append((asked[0].tolist() + said, [0] * asked.shape[1] + [1] * len(said)))
+        self.assertEqual(heldout.right(model.hidden, model.embed, rows, width=2), 0.75)
+
+    def test_held_out_rows_are_the_last_answers_only(self) -> None:
+        _, tokenizer = load_gguf(HERE / "house.gguf")
+        for ids, mine in heldout.rows_of(tokenizer, HERE / "eval" / "heldout.jsonl", 50):
+            first = mine.index(1)
+            self.assertEqual(set(mine[first:-1]), {1})
+            self.assertTrue(tokenizer.decode(ids[:first]).rstrip().endswith("assistant"))
 
     def test_orthogonal(self) -> None:
         made = orthogonal(torch.randn(2, 32, 64))
