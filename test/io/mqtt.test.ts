@@ -273,7 +273,8 @@ test('a message that is too long comes cut to whoever wants it so', {
   assert.deepEqual([wholeBytes, payload.length], [limits.controlBytes + 1, limits.prefixBytes])
   await other.publishAsync('mdi/x', 'short')
   await a.messages.next(says('short'))
-  assert.equal(a.messages.all.length, 1)
+  // A broker may deliver once for each of two filters that match.
+  assert.ok(a.messages.all.every(says('short')))
 })
 
 test('a broker’s address that is none, and a password in it that is not told', () => {
