@@ -119,7 +119,10 @@ export const addServices = (program: Command, entry: Entry): void => {
         const url = port === undefined ? brokerOf(settings) : `mqtt://${brokerHost}:${port}`
         if (port !== undefined) log(`The embedded broker is at ${url}.`)
         try {
-          const coordinator = await startCoordinator(entry, settings, url, options.gateway)
+          const coordinator = await startCoordinator(entry, settings, url, {
+            withGateway: options.gateway,
+            heard: broker?.heard,
+          })
           try {
             await Promise.race([interrupted(), coordinator.done])
           } finally {

@@ -8,6 +8,7 @@ import { Duplex, Transform } from 'node:stream'
 import { Aedes } from 'aedes'
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
+import { matchesFilter } from './mqtt.ts'
 
 const PROTOCOL_NAME = Buffer.from('\0\x04MQTT', 'latin1')
 const OPENING_BYTES = 12
@@ -87,6 +88,8 @@ export class PacketGuard extends Transform {
 export class Broker {
   readonly #onTrouble: (sentence: string) => void
   readonly #sockets = new Set<Socket>()
+  /** What each connected client listens to. */
+  readonly #filters = new Map<string, Set<string>>()
   #aedes: Aedes | undefined
   #server: Server | undefined
 
@@ -117,6 +120,7 @@ export class Broker {
     ;(aedes as NodeJS.EventEmitter).on('error', (error: Error) =>
       this.#onTrouble(`The embedded broker: ${error.message}.`),
     )
+    this.#follow(aedes)
     const server = createServer({ noDelay: true }, (socket) => this.#accept(socket, aedes))
     server.maxConnections = limits.brokerClients
     this.#server = server
@@ -137,6 +141,24 @@ export class Broker {
     server.on('error', (error) => this.#onTrouble(`The embedded broker: ${error.message}.`))
     const address = server.address()
     return typeof address === 'object' && address ? address.port : port
+  }
+
+  /** Whether a client listens to a topic. MQTT 3.1.1 has no way to tell a publisher. */
+  readonly heard = (topic: string): boolean =>
+    [...this.#filters.values()].some((filters) =>
+      [...filters].some((filter) => matchesFilter(filter, topic)),
+    )
+
+  #follow(aedes: Aedes): void {
+    aedes.on('subscribe', (subscriptions, { id }) => {
+      const filters = this.#filters.get(id) ?? new Set()
+      this.#filters.set(id, filters)
+      for (const { topic } of subscriptions) filters.add(topic)
+    })
+    aedes.on('unsubscribe', (topics, { id }) => {
+      for (const topic of topics) this.#filters.get(id)?.delete(topic)
+    })
+    aedes.on('clientDisconnect', ({ id }) => this.#filters.delete(id))
   }
 
   /** Ends the broker and its connections; the port can be used again at once. */

@@ -23,6 +23,8 @@ export type MqttOptions = {
   ca?: string
   cert?: string
   key?: string
+  /** Who listens to a topic is known without being told: the broker is of this process. */
+  heard?: ((topic: string) => boolean) | undefined
   /** Told of troubles that end nothing, as a sentence. */
   onTrouble?: (sentence: string) => void
 }
@@ -290,7 +292,8 @@ export class MqttBus implements Bus {
       (error, packet) => {
         if (packet?.messageId !== undefined) {
           const unheard = this.#unheard.delete(packet.messageId)
-          if (!error && this.version === 5) heard?.(!unheard)
+          const known = this.#options.heard?.(topic)
+          if (!error && (known !== undefined || this.version === 5)) heard?.(known ?? !unheard)
         }
         // A lost connection is told elsewhere; here a broker says no.
         if (error && this.#up)

@@ -22,7 +22,7 @@ import { limits } from '../limits.ts'
 import { version } from '../version.ts'
 import type { BridgeHealth } from '../wire/control.ts'
 import { PROTOCOL } from '../wire/frame.ts'
-import { CoordinatorBus } from './coordinatorbus.ts'
+import { CoordinatorBus, type CoordinatorBusOptions } from './coordinatorbus.ts'
 import { Desk } from './desk.ts'
 import { CoordinatorDoings } from './doings.ts'
 import { Gateway } from './gateway.ts'
@@ -41,19 +41,24 @@ export type CoordinatorService = {
   stop(): Promise<void>
 }
 
+type CoordinatorOptions = {
+  withGateway?: boolean | undefined
+  heard?: CoordinatorBusOptions['heard']
+}
+
 /**
  * Starts a coordinator. Errors: `store`; a broker that is away is waited for.
- * @param withGateway answers the house in this process, too
+ * @param options `withGateway` answers the house in this process, too; `heard`: see `MqttOptions`
  */
 export const startCoordinator = async (
   entry: Entry,
   config: LoadedConfig,
   brokerUrl: string,
-  withGateway = false,
+  options: CoordinatorOptions = {},
 ): Promise<CoordinatorService> => {
   const store = await openStore(entry, config.data)
   try {
-    return await new CoordinatorProcess(entry, config, store).start(brokerUrl, withGateway)
+    return await new CoordinatorProcess(entry, config, store).start(brokerUrl, options)
   } catch (error) {
     await store.close()
     throw error
@@ -118,7 +123,10 @@ class CoordinatorProcess {
     )
   }
 
-  async start(brokerUrl: string, withGateway: boolean): Promise<CoordinatorService> {
+  async start(
+    brokerUrl: string,
+    { withGateway, heard }: CoordinatorOptions,
+  ): Promise<CoordinatorService> {
     const { config } = { config: this.#config }
     const port = await this.#links.start(config.ports.data, config.ports.host)
     await this.#live.load()
@@ -134,6 +142,7 @@ class CoordinatorProcess {
       place: `${addresses[0] ?? 'no address'} port ${port}`,
       url: brokerUrl,
       broker: config.broker,
+      heard,
       onStand: () => this.#stand(),
       onGiveUp: (error) => this.#finish(error),
       onBack: () => {

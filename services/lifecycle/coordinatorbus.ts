@@ -32,6 +32,8 @@ export type CoordinatorBusOptions = {
   place: string
   url: string
   broker: LoadedConfig['broker']
+  /** See `MqttOptions`. */
+  heard?: ((topic: string) => boolean) | undefined
   /** No other coordinator is at work: the work is to be taken up. Called once. */
   onStand(): Promise<void>
   /** Another coordinator is there, or the work cannot be taken up. */
@@ -73,6 +75,7 @@ export class CoordinatorBus {
       will: { topic: STATE, payload: writeMessage('bridgeState', this.#state('offline')) },
       ...(user !== undefined && { username: user }),
       ...(password !== undefined && { password }),
+      heard: options.heard,
       onTrouble: changes(log),
     })
   }

@@ -339,3 +339,29 @@ test('filters match as MQTT says', () => {
   for (const [filter, topic, expected] of cases)
     assert.equal(matchesFilter(filter, topic), expected, `${filter} ${topic}`)
 })
+
+test('the embedded broker knows who listens, and a client that is gone does not', async (t) => {
+  const broker = new Broker()
+  const port = await broker.start(0)
+  t.after(() => broker.close())
+  const bus = new MqttBus({
+    url: `mqtt://127.0.0.1:${port}`,
+    clientId: 'own',
+    heard: broker.heard,
+  })
+  t.after(() => bus.close())
+  bus.start()
+  const reader = await mqtt.connectAsync(`mqtt://127.0.0.1:${port}`, { reconnectPeriod: 0 })
+  await reader.subscribeAsync('mdi/+/s')
+  const say = () =>
+    new Promise<boolean>((resolve) => bus.publish('mdi/x/s', 'y', { ...plain, heard: resolve }))
+  assert.equal(await say(), true)
+  assert.equal(broker.heard('mdi/x'), false)
+  await reader.unsubscribeAsync('mdi/+/s')
+  assert.equal(await say(), false)
+  await reader.subscribeAsync('mdi/x/s')
+  assert.equal(await say(), true)
+  reader.stream.destroy()
+  // Its end is known when the broker has seen it; each answer is a way there and back.
+  while (await say());
+})

@@ -1,6 +1,7 @@
 /** A ring of real processes, the coordinator being the broker too: what a person does with it. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import mqtt from 'mqtt'
 import type { Cluster } from '../../scripts/cluster.ts'
 import type { Known } from '../../scripts/load.ts'
 import { ownRequests, type Ring } from '../../scripts/owner.ts'
@@ -98,6 +99,27 @@ test('ten requests at once, and one that is cancelled', async () => {
   assert.equal((await cancelled).reason, 'cancelled')
   for (const answer of await others) assert.ok(answer.tokens === 30 || answer.reason === 'end')
   await assert.rejects(cluster.ring.ask('cancel', { id: 'long' }), /No request long is running/)
+})
+
+test('a client of the embedded broker that goes away in mid-stream frees its place', async (t) => {
+  const reader = await mqtt.connectAsync(cluster.url, { reconnectPeriod: 0 })
+  t.after(() => reader.endAsync(true))
+  const second = Promise.withResolvers<void>()
+  reader.on('message', (_topic, payload) => {
+    if (payload.includes('"index":1,')) second.resolve()
+  })
+  await reader.subscribeAsync('mdi/bridge/stream/gone')
+  const watcher = await mqtt.connectAsync(cluster.url)
+  t.after(() => watcher.endAsync(true))
+  const answered = new Promise<{ data: { reason: string } }>((resolve) => {
+    watcher.on('message', (_topic, payload) => resolve(JSON.parse(payload.toString())))
+  })
+  await watcher.subscribeAsync('mdi/bridge/response/generate')
+  const request = { id: 'gone', prompt: 'Once', maxTokens: 3_000, sampling: sampling(3) }
+  await watcher.publishAsync('mdi/bridge/request/generate', JSON.stringify(request), { qos: 1 })
+  await second.promise
+  reader.stream.destroy()
+  assert.equal((await answered).data.reason, 'cancelled')
 })
 
 test('the command line asks from anywhere: generate, chat, status', async () => {
