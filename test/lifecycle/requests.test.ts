@@ -119,6 +119,8 @@ class World {
   readonly answered = new Map<string, number>()
   /** What a cancel was answered "ok" for. */
   readonly cancelled = new Set<string>()
+  /** What the ring ran on for a process that died after it had answered it as cancelled. */
+  orphans = new Map<string, unknown>()
   asks = 0
 
   constructor() {
@@ -220,8 +222,11 @@ class World {
     this.process.dead = true
     this.starter.onEvent(() => {})
     this.starter.drop()
-    // A cancel that had not reached the ring died with it.
+    // A cancel that had not reached the ring died with it: the ring ends in time what nobody
+    // comes for. Until then a new request may have the name of one that runs on.
     this.cancelled.clear()
+    const kept = new Set(readKept(this.disk).map(({ id }) => id))
+    this.orphans = new Map([...this.starter.running].filter(([id]) => !kept.has(id)))
     // Without a text side what runs would be answered by an error, and left to the starter,
     // which ends in time what nobody comes for.
     this.text = true
@@ -237,8 +242,9 @@ class World {
       this.starter.up()
       await settled()
       this.starter.deliver()
-      for (const id of this.starter.running.keys()) {
-        assert.ok(!this.cancelled.has(id), `${id} runs on after its cancel`)
+      for (const [id, running] of this.starter.running) {
+        const nobodys = this.orphans.get(id) === running
+        assert.ok(nobodys || !this.cancelled.has(id), `${id} runs on after its cancel`)
         this.starter.token(id)
         this.starter.finish(id)
       }
@@ -260,6 +266,22 @@ class World {
   }
 }
 
+const steps = (kinds: string): Step[] =>
+  kinds.split(' ').map((step) => {
+    const [kind, which] = step.split(':')
+    return { kind: kind as Step['kind'], which: Number(which ?? 0) }
+  })
+
+/** What was found at random once. */
+const found: [Step[]][] = [
+  // The cancel of one that ran is lost with link and process; another of its name is cancelled.
+  [
+    steps(
+      'ask:118 ask ask:322 ask:493 ask:33 settle deliver finish:27 ask down cancel cancel:945 ask ask ask:77 ask kill same:770 cancel:67',
+    ),
+  ],
+]
+
 test('every request is answered once, and nothing is kept of it, whatever happens', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(anyStep, { maxLength: 150, size: 'max' }), async (steps) => {
@@ -270,6 +292,6 @@ test('every request is answered once, and nothing is kept of it, whatever happen
       await world.end()
       world.check()
     }),
-    { numRuns: 150 },
+    { numRuns: 150, examples: found },
   )
 })
