@@ -13,7 +13,7 @@ import type { LocalRing } from '../services/lifecycle/local.ts'
 import { defaultSampling } from '../services/model/sampler.ts'
 import type { Arithmetic } from '../services/ports.ts'
 import { importInto, openRing, withFolder } from './rings.ts'
-import { type EvalRecord, isRight, isWrongPlace } from './score.ts'
+import { type EvalRecord, isRight, isWithheld, isWrongPlace } from './score.ts'
 
 const folder = fileURLToPath(new URL('../firmware/model', import.meta.url))
 /** What the issue of the model in the box asks for, in percent. */
@@ -44,7 +44,9 @@ type SetResult = {
   seen: Share
   unseen: Share
   wrongPlace: number
+  /** The same of what the gateway lets through; and what it withholds though it is right. */
   wrongPlaceGated: number
+  rightWithheld: number
   misses: { said: string; answer: string }[]
 }
 
@@ -77,8 +79,11 @@ const evaluate = async (
     unseen: share(),
     wrongPlace: 0,
     wrongPlaceGated: 0,
+    rightWithheld: 0,
     misses: [],
   }
+  const names = ring.model.manifest.text.besideNames
+  const beside = names && new Set(names)
   let next = 0
   const worker = async () => {
     while (next < records.length) {
@@ -92,8 +97,10 @@ const evaluate = async (
         group.of += 1
         if (right) group.right += 1
       }
-      if (isWrongPlace(record, text, false)) result.wrongPlace += 1
-      if (isWrongPlace(record, text, true)) result.wrongPlaceGated += 1
+      const withheld = isWithheld(record, text, beside)
+      if (isWrongPlace(record, text)) result.wrongPlace += 1
+      if (isWrongPlace(record, text) && !withheld) result.wrongPlaceGated += 1
+      if (right && withheld) result.rightWithheld += 1
       if (!right) result.misses.push({ said: record.messages.at(-1)?.content ?? '', answer: text })
       bar.show({ step: set, done: result.all.of, total: records.length, unit: 'steps' })
     }
@@ -107,7 +114,17 @@ const percent = ({ right, of }: Share): string => (of === 0 ? '–' : ((right * 
 
 const show = (results: readonly SetResult[], misses: number): void => {
   table(
-    ['SET', 'OF', 'RIGHT %', 'SEEN %', 'UNSEEN %', 'WANTED %', 'WRONG PLACE %', 'GATED %'],
+    [
+      'SET',
+      'OF',
+      'RIGHT %',
+      'SEEN %',
+      'UNSEEN %',
+      'WANTED %',
+      'WRONG PLACE %',
+      'SENT %',
+      'WITHHELD %',
+    ],
     results.map((r) => [
       r.set,
       r.all.of,
@@ -117,6 +134,7 @@ const show = (results: readonly SetResult[], misses: number): void => {
       bounds[r.set] ?? '',
       percent({ right: r.wrongPlace, of: r.all.of }),
       percent({ right: r.wrongPlaceGated, of: r.all.of }),
+      percent({ right: r.rightWithheld, of: r.all.of }),
     ]),
   )
   for (const r of results)
@@ -124,9 +142,10 @@ const show = (results: readonly SetResult[], misses: number): void => {
       process.stdout.write(`${r.set}: ${miss.said}\n  → ${miss.answer.replaceAll('\n', ' ⏎ ')}\n`)
 }
 
+/** A wrong place counts where the gateway would let it through: it is what acts. */
 const missed = (r: SetResult): boolean =>
   r.set === 'commands'
-    ? (r.wrongPlace * 100) / r.all.of > WRONG_PLACE_BOUND
+    ? (r.wrongPlaceGated * 100) / r.all.of > WRONG_PLACE_BOUND
     : (r.all.right * 100) / r.all.of < (bounds[r.set] ?? 0)
 
 const run = async (options: Options): Promise<boolean> => {

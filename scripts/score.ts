@@ -3,6 +3,9 @@
  * card (`firmware/model/README.md`).
  */
 
+import { cutShort } from '../services/gateway/whole.ts'
+import { isSpan } from '../services/gateway/words.ts'
+
 /** One record of an evaluation set. */
 export type EvalRecord = {
   messages: { role: string; content: string }[]
@@ -62,20 +65,31 @@ export const isRight = (record: EvalRecord, answer: string): boolean => {
   return sameSlots(got.slots, want.slots, record.domains)
 }
 
-/**
- * Whether an intent was given whose name, area or floor is not the one that was meant.
- * @param gated counts only what the gateway would let through: every name, area, floor and
- *   item is a span of one of the user's last two turns
- */
-export const isWrongPlace = (record: EvalRecord, answer: string, gated: boolean): boolean => {
+/** Whether an intent was given whose name, area or floor is not the one that was meant. */
+export const isWrongPlace = (record: EvalRecord, answer: string): boolean => {
   const got = intentOf(answer)
   if (!got) return false
   const want = record.expect?.slots ?? {}
-  const turns = record.messages.filter((m) => m.role === 'user').slice(-2)
-  const said = turns.map((m) => folded(m.content)).join('\n')
-  const unsaid = [...PLACES, 'item'].some(
-    (k) => k in got.slots && !said.includes(String(plain(got.slots[k]))),
-  )
-  if (gated && unsaid) return false
   return PLACES.some((k) => plain(got.slots[k] ?? '') !== plain(want[k] ?? ''))
+}
+
+/**
+ * Whether the gateway withholds an answer's intent for its names: each name, area, floor and
+ * item is to be a span of one of the user's last two turns, and whole (see `cutShort`).
+ */
+export const isWithheld = (
+  record: EvalRecord,
+  answer: string,
+  beside: ReadonlySet<string> | undefined,
+): boolean => {
+  const got = intentOf(answer)
+  if (!got) return false
+  const turns = record.messages.filter((m) => m.role === 'user').slice(-2)
+  const said = turns.map((m) => m.content)
+  const unsaid = [...PLACES, 'item'].some((k) => {
+    const value = got.slots[k]
+    return typeof value === 'string' && !said.some((text) => isSpan(value, text))
+  })
+  const intent = { name: got.intent, slots: got.slots as Record<string, string | number> }
+  return unsaid || (beside !== undefined && cutShort(intent, said, beside) !== undefined)
 }

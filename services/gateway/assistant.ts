@@ -51,6 +51,8 @@ export type AssistantOptions = {
   random: Random
   /** Asked for each utterance: some may be changed while it runs. */
   settings(): Settings
+  /** Words that may stand beside a name, where the loaded model's file tells them. */
+  beside?(): ReadonlySet<string> | undefined
   /** One line for every intent that was sent or withheld. */
   audit(line: string): void
 }
@@ -291,7 +293,8 @@ class Turn {
     }
     const { saidBefore } = this.#before
     const { allowUnlock } = this.#settings
-    const verdict = judge(intent, { said, saidBefore, recent, allowUnlock })
+    const beside = this.#options.beside?.()
+    const verdict = judge(intent, { said, saidBefore, recent, allowUnlock, beside })
     if (!verdict.ok) {
       this.#audit('withheld', `${describe(intent)}: ${verdict.reason}, ${verdict.detail}`)
       if (verdict.reason === 'no place') this.#askPlace(intent, reply)

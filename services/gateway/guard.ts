@@ -13,6 +13,7 @@ import {
   slots,
   takesDomain,
 } from './intents.ts'
+import { cutShort } from './whole.ts'
 import { folded, hasTemplate, isSpan } from './words.ts'
 
 /** Why an intent is withheld. */
@@ -22,6 +23,7 @@ export type Reason =
   | 'slot value'
   | 'slot combination'
   | 'not said'
+  | 'cut short'
   | 'no place'
   | 'template'
   | 'release'
@@ -102,6 +104,17 @@ const checkSlots = (
   return undefined
 }
 
+/** Names are to be whole, where the model's file tells how to know it. */
+const checkWhole = (
+  intent: Intent,
+  { said, saidBefore, beside }: Circumstances,
+): Verdict | undefined => {
+  if (!beside) return undefined
+  const turns = saidBefore === undefined ? [said] : [said, saidBefore]
+  const wrong = cutShort(intent, turns, beside)
+  return wrong === undefined ? undefined : withheld('cut short', wrong)
+}
+
 const isNothing = ({ slots: given }: Intent): boolean => {
   const times = ['hours', 'minutes', 'seconds'].filter((slot) => slot in given)
   return times.length > 0 && times.every((slot) => given[slot] === 0)
@@ -121,7 +134,7 @@ const switching = ['HassTurnOn', 'HassTurnOff', 'HassToggle']
 export const judge = (intent: Intent, circumstances: Circumstances): Verdict => {
   const row = Object.hasOwn(intents, intent.name) ? intents[intent.name] : undefined
   if (!row) return withheld('unknown intent', intent.name.slice(0, 60))
-  const wrong = checkSlots(intent, row, circumstances)
+  const wrong = checkSlots(intent, row, circumstances) ?? checkWhole(intent, circumstances)
   if (wrong) return wrong
   if (namesAll(intent) || (row.place && !hasPlace(intent))) return withheld('no place', intent.name)
   const { slots: given } = intent

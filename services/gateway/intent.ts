@@ -11,4 +11,6 @@ export type Circumstances = {
   recent: boolean
   /** `[voice] allow_unlock`. */
   allowUnlock: boolean
+  /** Words that may stand beside a name, where the model's file tells them; see `cutShort`. */
+  beside?: ReadonlySet<string> | undefined
 }

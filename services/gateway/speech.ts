@@ -32,6 +32,7 @@ export const reasonSentence = (reason: Reason): string => {
     case 'release':
       return 'Sorry, this Home Assistant is too old for that.'
     case 'not said':
+    case 'cut short':
       return 'Sorry, I am not sure which one you mean.'
     case 'slot value':
       return 'Sorry, I did not get the value.'

@@ -42,6 +42,7 @@ export class Desk {
   #closed = false
   #ring: LoadedRing | undefined
   #text: Promise<TextSide> | undefined
+  #besideNames: ReadonlySet<string> | undefined
   /** Tokens since the desk was opened. */
   tokens = 0
 
@@ -69,6 +70,11 @@ export class Desk {
     return this.#ring?.model
   }
 
+  /** Words that may stand beside a name, where the loaded model's file tells them. */
+  get besideNames(): ReadonlySet<string> | undefined {
+    return this.#besideNames
+  }
+
   submit(request: CoreRequest, listener: CoreListener): void {
     this.core.submit(request, listener)
   }
@@ -85,6 +91,7 @@ export class Desk {
     if (!same) {
       const before = this.#text
       this.#text = undefined
+      this.#besideNames = undefined
       void before?.then((t) => t.close()).catch(() => {})
     }
     // Whoever asks next is told what is wrong.
@@ -99,11 +106,18 @@ export class Desk {
 
   async #side(): Promise<TextSide | undefined> {
     if (!this.#ring) return undefined
-    const opening = this.#text ?? this.#options.openText(this.#ring)
+    if (this.#text) return this.#text
+    const opening = this.#options.openText(this.#ring)
     this.#text = opening
-    opening.catch(() => {
-      if (this.#text === opening) this.#text = undefined
-    })
+    opening.then(
+      ({ model }) => {
+        const beside = model.manifest.text.besideNames
+        if (this.#text === opening) this.#besideNames = beside && new Set(beside)
+      },
+      () => {
+        if (this.#text === opening) this.#text = undefined
+      },
+    )
     return opening
   }
 

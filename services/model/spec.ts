@@ -108,6 +108,11 @@ export type TextSpec = {
   /** Whether a plain prompt starts with the beginning-of-text token. */
   addBos: boolean
   bosId?: number
+  /**
+   * Words (case folded) that stand beside names in what the model was taught, so that any other
+   * word beside one belongs to it; the file's own key `mdi.beside_names`.
+   */
+  besideNames?: string[]
 }
 
 /** A model as it is stored: everything but the weights, and where those are. */

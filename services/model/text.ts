@@ -50,6 +50,9 @@ const textsAt = (metadata: GgufMetadata, key: string): string[] => {
   return value
 }
 
+/** Our own key: see `TextSpec.besideNames`. */
+const BESIDE = 'mdi.beside_names'
+
 const vocabularyOf = (metadata: GgufMetadata): Vocabulary => {
   const tokens = textsAt(metadata, 'tokenizer.ggml.tokens')
   if (tokens.length === 0 || tokens.length > limits.modelVocab)
@@ -243,5 +246,6 @@ export const textSpecFromGguf = (metadata: GgufMetadata): TextSpec => {
     endIds: endIdsOf(metadata, tokens, vocabulary.kinds),
     addBos: addBos && bosId !== undefined,
     ...(bosId === undefined ? {} : { bosId }),
+    ...(metadata.has(BESIDE) && { besideNames: textsAt(metadata, BESIDE) }),
   }
 }

@@ -54,8 +54,12 @@ const tensor = (name: string, shape: number[], values: Float32Array): NewTensor 
 /**
  * A GGUF file of the Llama family that answers an utterance by its last letter: `A` with the
  * first of `answers`, `B` with the second, and so on.
+ * @param beside words that may stand beside a name, besides the letters
  */
-export const scriptedModel = async (answers: readonly string[]): Promise<Uint8Array> => {
+export const scriptedModel = async (
+  answers: readonly string[],
+  beside: readonly string[] = [],
+): Promise<Uint8Array> => {
   if (answers.length > LETTERS.length) throw new RangeError('more answers than letters')
   const tokens = [...CONTROL, ...characters, ...answers.map(piece)]
   const vectors = tokens.map((_, token) => vectorOf(token))
@@ -109,6 +113,7 @@ export const scriptedModel = async (answers: readonly string[]): Promise<Uint8Ar
     ['tokenizer.ggml.eos_token_id', u32(END)],
     ['tokenizer.ggml.add_bos_token', { type: 'bool', value: false }],
     ['tokenizer.chat_template', text("{{ messages[-1]['content'] }}")],
+    ['mdi.beside_names', { type: 'strings', value: [...LETTERS.toLowerCase(), ...beside] }],
   ])
   const tensors = [
     matrix('token_embd.weight', HIDDEN, vectors),

@@ -25,7 +25,7 @@ test('a question, a refusal, and a place that was not meant', () => {
   assert.ok(!isRight({ messages, ask: true }, on))
   assert.ok(isRight({ messages, refuse: true }, "Sorry, I don't know that."))
   assert.ok(!isRight({ messages, refuse: true }, on))
-  assert.ok(isWrongPlace({ messages, ask: true }, on, false))
+  assert.ok(isWrongPlace({ messages, ask: true }, on))
   const study = { intent: 'HassTurnOn', slots: { area: 'study', domain: 'light' } }
-  assert.ok(isWrongPlace({ messages, expect: study }, on, false))
+  assert.ok(isWrongPlace({ messages, expect: study }, on))
 })

@@ -1,7 +1,7 @@
 /**
  * INTENTS' second table against a running ring of three: a model that says the worst of each row,
  * whatever it is asked. No lock opens, nothing reaches the whole house, and no template of the
- * model's reaches Home Assistant.
+ * model's reaches Home Assistant. And no name that the model cut short.
  */
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
@@ -106,6 +106,24 @@ const rows: Row[] = [
   },
 ]
 
+const more: Row[] = [
+  {
+    what: 'a room whose name was cut short',
+    said: 'kids bathroom light on',
+    model: intent('HassTurnOn', { area: 'bathroom', domain: 'light' }),
+    ...never,
+  },
+  {
+    what: 'the same room by its whole name',
+    said: 'kids bathroom light on',
+    model: intent('HassTurnOn', { area: 'kids bathroom', domain: 'light' }),
+    ...{ old: 'intent', recent: 'intent' },
+  },
+]
+rows.push(...more)
+/** Of the rows' words those that stand beside names. */
+const beside = 'turn on off unlock the is in light lights to set'.split(' ')
+
 describe('INTENTS’ second table through a ring of three', () => {
   const place = new Place()
   let cluster: Cluster
@@ -114,7 +132,13 @@ describe('INTENTS’ second table through a ring of three', () => {
 
   before(async () => {
     const file = join(place.folder, 'scripted.gguf')
-    writeFileSync(file, await scriptedModel(rows.map(({ model }) => model)))
+    writeFileSync(
+      file,
+      await scriptedModel(
+        rows.map(({ model }) => model),
+        beside,
+      ),
+    )
     const models = join(place.folder, 'models')
     const { name } = await importInto(models, file)
     cluster = await Cluster.start(place, { nodes: 3, models })
