@@ -10,7 +10,7 @@ import { partition } from '../plan/partition.ts'
 import type { BridgeHealth, BridgeInfo, Desired, NodeState, Online } from '../wire/control.ts'
 import type { Peer } from '../wire/values.ts'
 import type { VerbData, VerbRequest } from '../wire/verbs.ts'
-import { healthOf, leftOut, misfitOf, sentence } from './health.ts'
+import { healthOf, leftOut, sentence } from './health.ts'
 import {
   checkPlan,
   desiredOf,
@@ -21,6 +21,7 @@ import {
   planNodes,
   samePeer,
 } from './plan.ts'
+import { Roster } from './roster.ts'
 
 export type CoordinatorOptions = {
   version: string
@@ -65,17 +66,16 @@ export type CoordinatorEffect =
 
 export class Coordinator {
   readonly #options: CoordinatorOptions
-  readonly #nodes = new Map<string, NodeState>()
+  readonly #roster: Roster
   /** Where this coordinator is now. */
   #peer: Peer
   #plan: Plan = emptyPlan(0)
   readonly #waiting: string[] = []
   readonly #warned = new Set<string>()
-  /** Nodes that may have been replaced while the broker was away. */
-  #unsure = new Set<string>()
 
   constructor(options: CoordinatorOptions) {
     this.#options = options
+    this.#roster = new Roster(options)
     this.#peer = options.peer
   }
 
@@ -96,23 +96,16 @@ export class Coordinator {
       case 'unload':
         return this.#unload(event.reply)
       case 'remove':
-        this.#nodes.delete(event.id)
+        this.#roster.forget(event.id)
         return []
       case 'away':
-        this.#unsure = new Set(this.#nodes.keys())
+        this.#roster.away()
         return []
       case 'bus':
         return this.#desireAll()
       case 'addresses':
         return this.#at(event.addresses)
     }
-  }
-
-  /** Nodes that can be in a ring: online, of our cluster and software. */
-  get #usable(): Online[] {
-    return [...this.#nodes.values()].filter(
-      (n): n is Online => n.state === 'online' && this.#misfit(n) === undefined,
-    )
   }
 
   /** Its own weights are fetched at the new place from now on. */
@@ -122,51 +115,22 @@ export class Coordinator {
     return [{ kind: 'plan', plan: this.#plan }, ...this.#desireAll()]
   }
 
-  #misfit(node: Online): string | undefined {
-    return misfitOf(node, this.#options)
-  }
-
   #node(id: string, state: NodeState): CoordinatorEffect[] {
-    if (state.state === 'online' && state.id !== id)
-      return this.#warn(`On the topic of node ${id} stands a state of ${state.id}: it is not read.`)
-    const twin = this.#twin(id, state)
-    if (twin) return this.#warn(twin)
-    if (this.#isOfAnother(id, state)) return []
-    this.#unsure.delete(id)
-    this.#nodes.set(id, state)
+    const { noted, warning } = this.#roster.hear(id, state)
+    if (!noted) return warning === undefined ? [] : this.#warn(warning)
     const effects: CoordinatorEffect[] = []
     if (state.state === 'online') {
-      const misfit = this.#misfit(state)
+      const misfit = this.#roster.misfit(state)
       if (misfit) effects.push(...this.#warn(misfit))
       if (!misfit) effects.push(...this.#follow(state))
     }
     return [...effects, ...this.#answerWaiting()]
   }
 
-  /** One that gave up, or a former life, is gone: the one that we know is still there. */
-  #isOfAnother(id: string, state: NodeState): boolean {
-    const known = this.#nodes.get(id)
-    if (known?.state !== 'online' || state.state !== 'offline') return false
-    return state.instance !== undefined && state.instance !== known.instance
-  }
-
   #warn(message: string): CoordinatorEffect[] {
     if (this.#warned.has(message)) return []
     this.#warned.add(message)
     return [{ kind: 'log', level: 'warning', message }]
-  }
-
-  /**
-   * A second node under the id of one that is online elsewhere: the plan must not follow it
-   * about, since one of the two gives up. One that takes the place of a lost node comes after
-   * that was told offline by its will.
-   */
-  #twin(id: string, state: NodeState): string | undefined {
-    const known = this.#nodes.get(id)
-    if (known?.state !== 'online' || state.state !== 'online' || this.#unsure.has(id)) return
-    if (known.instance === state.instance || samePeer(peerOf(known), peerOf(state))) return
-    const place = `${state.addresses[0] ?? 'an unknown address'} port ${state.port}`
-    return `Another node calls itself ${id} (at ${place}); give one of them another name.`
   }
 
   /** Tells a node its part again where it is behind, and the others where it has moved. */
@@ -186,12 +150,12 @@ export class Coordinator {
    * still be reached where it was: an address more, or one of several less, ends no request.
    */
   #relocate(): CoordinatorEffect[] {
-    const starter = this.#nodes.get(this.#plan.stages[0]?.peer.id ?? '')
+    const starter = this.#roster.states.get(this.#plan.stages[0]?.peer.id ?? '')
     const broken =
       starter?.state === 'online' &&
       starter.epoch === this.#plan.epoch &&
       starter.ring?.whole === false
-    const usable = new Map(this.#usable.map((n) => [n.id, peerOf(n)]))
+    const usable = new Map(this.#roster.usable.map((n) => [n.id, peerOf(n)]))
     let moved = false
     const stages = this.#plan.stages.map((stage) => {
       const now = usable.get(stage.peer.id)
@@ -205,13 +169,13 @@ export class Coordinator {
 
   #desire(node: string): CoordinatorEffect {
     const { cluster } = this.#options
-    const desired = desiredOf(this.#plan, node, cluster, this.#peer, this.#usable)
+    const desired = desiredOf(this.#plan, node, cluster, this.#peer, this.#roster.usable)
     return { kind: 'desire', node, desired }
   }
 
   #desireAll(): CoordinatorEffect[] {
     if (this.#plan.epoch === 0) return []
-    const ids = new Set([...this.#plan.stages.map((s) => s.peer.id), ...this.#nodes.keys()])
+    const ids = new Set([...this.#plan.stages.map((s) => s.peer.id), ...this.#roster.states.keys()])
     return [...ids].map((id) => this.#desire(id))
   }
 
@@ -228,7 +192,7 @@ export class Coordinator {
   }
 
   get #nextEpoch(): number {
-    const seen = this.#usable.map((n) => n.epoch)
+    const seen = this.#roster.usable.map((n) => n.epoch)
     return Math.max(this.#plan.epoch, ...seen) + 1
   }
 
@@ -276,7 +240,7 @@ export class Coordinator {
   }
 
   #split(request: VerbRequest<'load'>, model: LoadModel) {
-    const nodes = this.#choose(request.nodes)
+    const nodes = this.#roster.choose(request.nodes)
     const stages = partition(model.manifest.name, modelCost(model.manifest), planNodes(nodes), {
       positions: Math.min(model.context, PLANNED_POSITIONS),
       ...(request.layers && { layers: request.layers }),
@@ -300,45 +264,17 @@ export class Coordinator {
 
   /** A node that is online. @throws MdiError `not-found` */
   online(id: string): Online {
-    const node = this.#nodes.get(id)
-    if (node?.state === 'online') return node
-    throw new MdiError('not-found', node ? `Node ${id} is offline.` : `There is no node ${id}.`)
+    return this.#roster.online(id)
   }
 
   /** @throws MdiError where a node is unknown, still there or part of the plan */
   checkRemovable(id: string): void {
-    const node = this.#nodes.get(id)
-    if (!node) throw new MdiError('not-found', `There is no node ${id}.`)
-    if (node.state === 'online')
-      throw new MdiError('bad-value', `Node ${id} is online; stop it first.`)
+    this.#roster.checkGone(id)
     if (this.#plan.stages.some((s) => s.peer.id === id))
       throw new MdiError(
         'bad-value',
         `Node ${id} holds layers of ${this.#plan.model?.name}; unload it, or load it on others, first.`,
       )
-  }
-
-  /** The named nodes, in the order named, or all that are usable. */
-  #choose(names: readonly string[] | undefined): Online[] {
-    const usable = this.#usable
-    if (!names) {
-      if (usable.length === 0)
-        throw new MdiError('not-ready', 'No node is online; start one with `mdi node`.')
-      return usable.sort((a, b) => (a.id < b.id ? -1 : 1))
-    }
-    const twice = names.find((name, i) => names.indexOf(name) < i)
-    if (twice !== undefined)
-      throw new MdiError('bad-value', `Node ${twice} is named twice; name each node once.`)
-    return names.map((name) => {
-      const node = usable.find((n) => n.id === name)
-      if (node) return node
-      const known = this.#nodes.get(name)
-      const why =
-        known?.state === 'online'
-          ? (this.#misfit(known) ?? '')
-          : `Node ${name} is not online; online are: ${usable.map((n) => n.id).join(', ') || 'none'}.`
-      throw new MdiError('not-found', why)
-    })
   }
 
   #unload(reply: string): CoordinatorEffect[] {
@@ -360,7 +296,7 @@ export class Coordinator {
       return this.#waiting.splice(0).map((reply) => ({ kind: 'loaded', reply, data }))
     }
     const failed = this.#plan.stages
-      .map((s) => this.#nodes.get(s.peer.id))
+      .map((s) => this.#roster.states.get(s.peer.id))
       .find(
         (n) =>
           n?.state === 'online' &&
@@ -382,14 +318,12 @@ export class Coordinator {
 
   /** Whether the ring works, and if not, what it waits for, in a sentence. */
   get health(): Pick<BridgeHealth, 'ring' | 'reason'> {
-    return healthOf(this.#plan, this.#nodes, (node) => this.#misfit(node))
+    return healthOf(this.#plan, this.#roster.states, (node) => this.#roster.misfit(node))
   }
 
   /** Every node that was ever seen, for `status`. */
   get nodes(): VerbData<'status'>['nodes'] {
-    return [...this.#nodes.entries()]
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([id, n]) => (n.state === 'online' ? n : { id, state: 'offline' as const }))
+    return this.#roster.list
   }
 
   get info(): BridgeInfo {
