@@ -43,6 +43,8 @@ export const limits = {
   modelFeedForward: 262_144,
   modelVocab: 1_048_576,
   modelContext: 16_777_216,
+  /** Words that a model may name as standing beside names: each strange word is compared with all. */
+  modelBesideNames: 5_000,
 
   /** SentencePiece tokens longer than this are never merged. */
   tokenChars: 256,

@@ -16,6 +16,9 @@ const wordsOf = (text: string): string[] =>
 /** What is said in one breath: a comma or a stop ends it. */
 const clausesOf = (text: string): string[][] => text.split(/[,.;:!?]+(?=\s|$)/u).map(wordsOf)
 
+/** A name that was said more often is looked at this many times in a clause: nobody says so. */
+const MENTIONS = 8
+
 /** Where `span` stands in `clause`. */
 const placesOf = (span: readonly string[], clause: readonly string[]): number[] =>
   span.length === 0
@@ -49,14 +52,16 @@ export const cutShort = (
     if (span === undefined) continue
     let strange: string | undefined
     const whole = clauses.some((clause) =>
-      placesOf(span, clause).some((at) => {
-        const found = [at - 1, at + span.length].find((i) => {
-          const word = clause[i]
-          return word !== undefined && !isBeside(word, beside) && !belongsTo(slot, clause, i)
-        })
-        if (found !== undefined) strange = clause[found]
-        return found === undefined
-      }),
+      placesOf(span, clause)
+        .slice(0, MENTIONS)
+        .some((at) => {
+          const found = [at - 1, at + span.length].find((i) => {
+            const word = clause[i]
+            return word !== undefined && !isBeside(word, beside) && !belongsTo(slot, clause, i)
+          })
+          if (found !== undefined) strange = clause[found]
+          return found === undefined
+        }),
     )
     if (!whole && strange !== undefined)
       return `${slot} "${span.join(' ')}" without "${strange.slice(0, 60)}"`

@@ -69,7 +69,7 @@ const textSchema = z.strictObject({
   endIds: z.array(token).max(64),
   addBos: z.boolean(),
   bosId: token.optional(),
-  besideNames: z.array(z.string()).optional(),
+  besideNames: z.array(z.string()).max(limits.modelBesideNames).optional(),
 })
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/)

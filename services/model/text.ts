@@ -53,6 +53,12 @@ const textsAt = (metadata: GgufMetadata, key: string): string[] => {
 /** Our own key: see `TextSpec.besideNames`. */
 const BESIDE = 'mdi.beside_names'
 
+const besideNamesOf = (metadata: GgufMetadata): string[] => {
+  const words = textsAt(metadata, BESIDE)
+  if (words.length > limits.modelBesideNames) throw bad(`${BESIDE} has ${words.length} words`)
+  return words
+}
+
 const vocabularyOf = (metadata: GgufMetadata): Vocabulary => {
   const tokens = textsAt(metadata, 'tokenizer.ggml.tokens')
   if (tokens.length === 0 || tokens.length > limits.modelVocab)
@@ -246,6 +252,6 @@ export const textSpecFromGguf = (metadata: GgufMetadata): TextSpec => {
     endIds: endIdsOf(metadata, tokens, vocabulary.kinds),
     addBos: addBos && bosId !== undefined,
     ...(bosId === undefined ? {} : { bosId }),
-    ...(metadata.has(BESIDE) && { besideNames: textsAt(metadata, BESIDE) }),
+    ...(metadata.has(BESIDE) && { besideNames: besideNamesOf(metadata) }),
   }
 }

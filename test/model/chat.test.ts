@@ -65,6 +65,8 @@ test('words that may stand beside a name come from the file, where it has them',
     () => textSpecFromGguf(byteLevel({ 'mdi.beside_names': 'turn' })),
     /mdi.beside_names/,
   )
+  const many = Array.from({ length: 5_001 }, (_, i) => `w${i}`)
+  assert.throws(() => textSpecFromGguf(byteLevel({ 'mdi.beside_names': many })), /5001 words/)
 })
 
 const attacks = [
