@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
-COLUMNS = {"right": "right", "seen": "seen names", "unseen": "unseen names", "wrongPlace": "wrong place", "wrongPlaceGated": "wrong place, after the gateway's check"}
+COLUMNS = {"right": "right", "seen": "seen names", "unseen": "unseen names", "wrongPlace": "wrong place", "wrongPlaceSent": "wrong place, sent on by the gateway", "rightWithheld": "right, but withheld"}
 TARGETS = {"heldout": "≥ 97 right", "slips": "≥ 90 right", "smalltalk": "≥ 90 right", "ood": "≥ 90 right", "outside": "≥ 85 right", "commands": "≤ 0.5 wrong place"}
 
 

@@ -45,7 +45,9 @@ def report(name: str, records: list[dict[str, object]], said: list[str]) -> dict
             out[label] = share(part)
     if name not in ("smalltalk", "ood"):
         out["wrongPlace"] = share([score.wrong_place(r, a) for r, a in zip(records, said)])
-        out["wrongPlaceGated"] = share([score.wrong_place(r, a, True) for r, a in zip(records, said)])
+        held = [score.withheld(r, a) for r, a in zip(records, said)]
+        out["wrongPlaceSent"] = share([score.wrong_place(r, a) and not h for r, a, h in zip(records, said, held)])
+        out["rightWithheld"] = share([g and h for g, h in zip(good, held)])
         for label, value in (("wrongPlaceSeen", True), ("wrongPlaceUnseen", False)):
             part = [score.wrong_place(r, a) for r, a in zip(records, said) if r.get("seen") is value]
             if part:

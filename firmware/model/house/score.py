@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 
+from . import beside
+
 REFUSALS = ("don't know", "do not know", "cannot", "can't")
 PLACES = ("name", "area", "floor")
 
@@ -48,21 +50,20 @@ def right(record: dict[str, object], answer: str) -> bool:
     return got is not None and got["intent"] == want["intent"] and same_slots(got["slots"], want["slots"], record.get("domains"))  # type: ignore[index,arg-type]
 
 
-def spoken(record: dict[str, object]) -> str:
-    """The user's last two turns, case folded: what a value must be a span of."""
-    turns = [m["content"] for m in record["messages"] if m["role"] == "user"]  # type: ignore[index,union-attr]
-    return "\n".join(" ".join(t.casefold().split()) for t in turns[-2:])
+def withheld(record: dict[str, object], answer: str) -> bool:
+    """Whether the gateway withholds an intent for its names: each must have been said, and whole."""
+    got = parse(answer)
+    if got is None:
+        return False
+    turns = [m["content"] for m in record["messages"] if m["role"] == "user"][-2:]  # type: ignore[index,union-attr]
+    names = [str(got["slots"][k]) for k in (*PLACES, "item") if k in got["slots"]]  # type: ignore[index,operator]
+    return not all(beside.said(n, turns) for n in names) or beside.cut_short(got["slots"], turns)  # type: ignore[arg-type]
 
 
-def wrong_place(record: dict[str, object], answer: str, gated: bool = False) -> bool:
-    """Whether an intent was emitted whose name, area or floor is not the one meant.
-
-    `gated`: after the gateway's check that each of them was said.
-    """
+def wrong_place(record: dict[str, object], answer: str) -> bool:
+    """Whether an intent was emitted whose name, area or floor is not the one meant."""
     got = parse(answer)
     if got is None:
         return False
     slots, want = got["slots"], record.get("expect", {"slots": {}})["slots"]  # type: ignore[index]
-    if gated and any(str(_plain(slots[k])) not in spoken(record) for k in (*PLACES, "item") if k in slots):  # type: ignore[operator,index]
-        return False
     return any(_plain(slots.get(k, "")) != _plain(want.get(k, "")) for k in PLACES)  # type: ignore[union-attr]

@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--bf16", action="store_true", help="products in bfloat16 (twice as quick where the processor has it)")
     parser.add_argument("--compile", action="store_true", help="compile the network first (needs a C++ compiler; a fifth quicker)")
-    parser.add_argument("--select", type=float, default=1.0, help="learn from at most this share of the text, the part that is not known yet (a look costs a quarter of learning)")
+    parser.add_argument("--select", type=float, default=1.0, help="learn from at most this share of the text, the part that is not known yet (a look costs four tenths of learning)")
     parser.add_argument("--look", type=int, default=500, help="steps between two looks at held-out commands")
     parser.add_argument("--start", type=Path, help="weights of this GGUF file to go on from, where --out has no checkpoint yet")
     args = parser.parse_args()

@@ -41,6 +41,9 @@ def _misspelt(text: str, any_word: bool, rng: random.Random) -> str:
     Without `any_word` the last word stays, since it tells what the thing is.
     """
     words = text.split()
+    # "Fairy lights" are known by their letters alone: in others they are the lights of a room.
+    if words[-1] == "lights":
+        return text
     places = [i for i, word in enumerate(words if any_word else words[:-1]) if len(word) > 3 and word.isalpha()]
     if not places:
         return text
@@ -73,7 +76,7 @@ def _spread(rng: random.Random, nouns: list[str], known: list[str] | None = None
         (1, lambda: f"{rng.choice(w.PEOPLE)}'s {noun()}"),
         (0.6, lambda: f"{rng.choice(w.ADJECTIVES)} {rng.choice(w.ADJECTIVES)} {noun()}"),
         (3, lambda: f"{w.odd_words(rng)} {noun()}"),
-        (0.3, lambda: f"{noun()} {say(rng.randint(1, 9), rng)}"),
+        (0.5, lambda: f"{noun()} {say(rng.randint(1, 9), rng)}"),
     ]
 
 
@@ -133,8 +136,8 @@ _MAKERS: dict[str, Callable[[random.Random], list[tuple[float, Callable[[], str]
     "barelist": lambda r: [(1, lambda: r.choice([x for x in w.LISTS if not x.endswith("list")])), (2, lambda: w.odd_words(r))],
     "person": lambda r: [(3, lambda: r.choice(w.PEOPLE)), (1, lambda: w.made_up_word(r))],
     "city": lambda r: [(1, lambda: r.choice("london paris berlin madrid rome vienna new york boston chicago lisbon oslo dublin munich tokyo sydney denver seattle".replace("new york", "new_york").split()).replace("_", " ")), (2, lambda: w.odd_words(r)), (0.5, lambda: "home"), (0.3, lambda: "forecast " + w.odd_words(r))],
-    "timername": lambda r: [(3, lambda: r.choice("pizza|egg|eggs|pasta|tea|rice|bread|cake|oven|laundry|nap|workout|chicken|coffee|meeting|homework|bath|dinner|cookie|roast|potato|break|parking|medicine|soup|steak|game|plank|yoga|dishes".split("|"))), (2, lambda: w.odd_words(r))],
-    "floor": lambda r: [(6, lambda: r.choice(w.FLOORS)), (2, lambda: w.odd_words(r) + " floor"), (0.7, lambda: w.odd_words(r) + " level")],
+    "timername": lambda r: [(3, lambda: r.choice(w.TIMER_NAMES)), (2, lambda: w.odd_words(r))],
+    "floor": lambda r: [(6, lambda: r.choice(w.FLOORS)), (2, lambda: w.odd_words(r) + " floor"), (0.7, lambda: w.odd_words(r) + " level"), (1, lambda: f"{r.choice(w.ROOMS)} floor"), (0.5, lambda: f"{r.choice(w.ROOMS)} level")],
     "level": lambda r: [(1, lambda: r.choice(["upstairs", "downstairs"]))],
     "bare": _bare,
     "area": _room,
@@ -158,9 +161,25 @@ COVER_CLASSES = {"blind": "blind", "curtain": "curtain", "shutter": "shutter", "
 FAN_MODES = {"auto": "auto", "automatic": "auto", "on": "on", "off": "off", "low": "low", "medium": "medium", "high": "high", "top": "top", "middle": "middle", "focus": "focus", "diffuse": "diffuse"}
 
 
-def _duration(rng: random.Random, prefix: str, parts: int | None = None) -> Fill:
-    """A length of time as spoken, with its hours, minutes and seconds."""
-    unit = lambda n, u: f"{say(n, rng)} {u}{'' if n == 1 and rng.random() < 0.95 else 's'}"
+STATES: dict[str, dict[str, str]] = {"onoff": {"on": "on", "off": "off"}, "open": {"open": "open", "closed": "closed", "shut": "closed", "opening": "opening", "closing": "closing"}, "lock": {"locked": "locked", "unlocked": "unlocked"}, "sensor": {"open": "on", "closed": "off", "shut": "off"}, "busy": {"occupied": "on", "detected": "on", "triggered": "on", "clear": "off", "empty": "off", "unoccupied": "off", "on": "on"}}
+UNITS = "percent degrees degree celsius fahrenheit kelvin k f c hour hours minute minutes second seconds h hr hrs m min mins s sec secs".split()
+
+_SHORT = {"hour": ["h", " h", " hr", " hrs", " hour"], "minute": ["m", " min", " mins", "min", " minute"], "second": ["s", " sec", " secs", "sec", " second"]}
+
+
+def _duration(rng: random.Random, prefix: str, parts: int | None = None, before: bool = False) -> Fill:
+    """A length of time as spoken, with its hours, minutes and seconds.
+
+    `before`: as it stands before a noun ("a 5 minute timer", "a two-hour timer").
+    """
+    short, dash = rng.random() < 0.12, rng.random() < (0.3 if before else 0.1)
+
+    def unit(n: int, u: str) -> str:
+        if short:
+            return f"{n}{rng.choice(_SHORT[u])}"
+        if before:
+            return f"{say(n, rng)}{'-' if dash else ' '}{u}{'s' if rng.random() < 0.15 else ''}"
+        return f"{say(n, rng)}{'-' if dash else ' '}{u}{'' if n == 1 and rng.random() < 0.95 else 's'}"
     h, m, s = rng.choice((rng.randint(1, 12), rng.randint(1, 100))), rng.choice((rng.randint(1, 100), 5 * rng.randint(1, 12))), rng.choice((rng.randint(1, 100), 15, 30, 45))
     roll = rng.random()
     named = lambda **v: {prefix + k: x for k, x in v.items() if x}
@@ -186,8 +205,9 @@ def _duration(rng: random.Random, prefix: str, parts: int | None = None) -> Fill
 
 
 def _short_duration(rng: random.Random) -> Fill:
-    n, u = rng.choice((rng.randint(1, 90), 5 * rng.randint(1, 12))), rng.choice(("minute", "minute", "minute", "hour", "second"))
-    return Fill([Piece(f"{say(n, rng)}{rng.choice((' ', ' ', '-'))}{u}")], {f"start_{u}s": n})
+    n, u = rng.choice((rng.randint(1, 90), 5 * rng.randint(1, 12))), rng.choice(("minute", "minute", "minute", "hour", "hour", "second", "second"))
+    said = f"{n}{rng.choice(_SHORT[u])}" if rng.random() < 0.15 else f"{say(n, rng)}{rng.choice((' ', ' ', '-'))}{u}{'s' if rng.random() < 0.1 else ''}"
+    return Fill([Piece(said)], {f"start_{u}s": n})
 
 
 def _percent(rng: random.Random, key: str, sign: int = 1) -> Fill:
@@ -239,6 +259,8 @@ def fill(kind: str, arg: str, rng: random.Random, unseen: bool) -> Fill:
         return _degrees(rng)
     if kind == "duration":
         return _duration(rng, arg)
+    if kind == "lasting":
+        return _duration(rng, arg, before=True)
     if kind == "startduration":
         return _duration(rng, "start_", 1)
     if kind == "sduration":
@@ -250,7 +272,7 @@ def fill(kind: str, arg: str, rng: random.Random, unseen: bool) -> Fill:
         name = rng.choice(list(FAN_MODES))
         return Fill([Piece(name)], {"fan_mode": FAN_MODES[name]})
     if kind == "state":
-        options = {"onoff": {"on": "on", "off": "off"}, "open": {"open": "open", "closed": "closed", "shut": "closed", "opening": "opening", "closing": "closing"}, "lock": {"locked": "locked", "unlocked": "unlocked"}, "sensor": {"open": "on", "closed": "off", "shut": "off"}, "busy": {"occupied": "on", "detected": "on", "triggered": "on", "clear": "off", "empty": "off", "unoccupied": "off", "on": "on"}}[arg]
+        options = STATES[arg]
         said = rng.choice(list(options))
         return Fill([Piece(said)], {"state": options[said]})
     return Fill([Piece(span_value(kind, rng, unseen), arg or "name")])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from house import heldout, tok
+from house import beside, heldout, tok
 from house.batches import hardest
 from house.model import Config, Model
 from house.muon import orthogonal
@@ -28,6 +28,9 @@ class File(unittest.TestCase):
         self.assertLessEqual((HERE / "house.gguf").stat().st_size, 6_000_000)
         self.assertGreaterEqual(self.ref.layers, 8)
         self.assertLess(self.ref.kv, self.ref.heads)
+
+    def test_the_file_tells_which_words_stand_beside_names(self) -> None:
+        self.assertEqual(self.ref.meta["mdi.beside_names"], beside.words())
 
     def test_template_is_the_one_of_training(self) -> None:
         messages = [{"role": "user", "content": "hello"}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unittest
 
 from house import score
@@ -23,9 +24,19 @@ class Score(unittest.TestCase):
 
     def test_wrong_place(self) -> None:
         self.assertTrue(score.wrong_place(RECORD, '{"intent":"HassTurnOn","slots":{"area":"bedroom","domain":"light"}}'))
-        self.assertFalse(score.wrong_place(RECORD, '{"intent":"HassTurnOn","slots":{"area":"bedroom","domain":"light"}}', gated=True))
-        self.assertTrue(score.wrong_place(RECORD, '{"intent":"HassTurnOn","slots":{"domain":"light"}}', gated=True))
+        self.assertTrue(score.wrong_place(RECORD, '{"intent":"HassTurnOn","slots":{"domain":"light"}}'))
         self.assertFalse(score.wrong_place(RECORD, "Which room?"))
+
+    def test_withheld(self) -> None:
+        def area(name: str, said: str) -> bool:
+            return score.withheld({"messages": [{"role": "user", "content": said}]}, json.dumps({"intent": "HassTurnOn", "slots": {"area": name, "domain": "light"}}))
+
+        self.assertTrue(area("bedroom", "turn on the Kitchen lights"))
+        self.assertTrue(area("bathroom", "turn on the Kids bathroom lights"))
+        self.assertTrue(area("kitchen", "turn on the kitchenette lights"))
+        self.assertFalse(area("kids bathroom", "turn on the Kids bathroom lights"))
+        self.assertFalse(area("kitchen", "turn on the Kitchen ligthts, Jarvis"))
+        self.assertFalse(score.withheld({"messages": []}, "Which room?"))
 
     def test_refusal_and_question(self) -> None:
         self.assertTrue(score.right({"refuse": True}, "Sorry, I don't know that."))
