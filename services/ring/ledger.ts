@@ -50,6 +50,12 @@ export class Ledger {
     return true
   }
 
+  /** Whether a request runs on for an owner that is gone. */
+  isOrphan(id: string): boolean {
+    const entry = this.#entries.get(id)
+    return entry !== undefined && !entry.end && !entry.listener
+  }
+
   token(token: Token): void {
     const entry = this.#entries.get(token.id)
     if (!entry) return

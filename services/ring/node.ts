@@ -172,6 +172,9 @@ export class RingNode {
       listener.end({ id: request.id, reason: 'error', error })
       return
     }
+    // Its owner was killed before it could keep that it had asked; whoever takes its place asks
+    // anew, under the same name.
+    if (this.#ledger.isOrphan(request.id)) this.cancel(request.id)
     if (!this.#ledger.open(request.id, listener, this.#options.clock.now())) {
       const error = { code: 'bad-value', message: `A request ${request.id} is running already.` }
       listener.end({ id: request.id, reason: 'error', error })

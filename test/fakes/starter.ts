@@ -109,6 +109,7 @@ export class FakeStarter implements Links {
 
   #open(open: Open): void {
     const listener = this.#listener as Listener
+    if (this.ledger.isOrphan(open.id)) this.finish(open.id, 'cancelled')
     if (this.ledger.open(open.id, listener, this.#clock.now()))
       this.running.set(open.id, { open, told: 0 })
     else listener.end(errorEnd(open.id, 'bad-value', `A request ${open.id} is running already.`))

@@ -62,7 +62,7 @@ const ring = (key: number, from: string, dialed = false): Link => ({
   dialed,
 })
 
-const rig = (stage: number) => {
+const rig = (stage: number, outputs: JobOutput[] = []) => {
   const links = new HandLinks()
   const told: string[] = []
   const jobs: Job[] = []
@@ -71,7 +71,8 @@ const rig = (stage: number) => {
     engine: {
       run: (job) => {
         jobs.push(job)
-        return new Promise<JobOutput>(() => {})
+        const output = outputs.shift()
+        return output ? Promise.resolve(output) : new Promise<JobOutput>(() => {})
       },
     },
     links,
@@ -197,6 +198,36 @@ test('a request that cannot be read is answered where it says whose it is, and e
       ['asked', 'bad-value'],
     ],
   )
+})
+
+test('a request that runs on for nobody makes room for one of its name', async () => {
+  const { links } = rig(0, [{ x: new Float32Array(0) }])
+  links.tell({ kind: 'up', link: ring(1, 'b', true) })
+  const previous = ring(2, 'c')
+  links.tell({ kind: 'up', link: previous })
+  // The reset goes round, and the ring is whole.
+  await new Promise((resolve) => setImmediate(resolve))
+  const [first] = links.sent.filter((f): f is VisitFrame => f.kind === 'visit')
+  links.tell({ kind: 'frame', link: previous, frame: { ...(first as VisitFrame), rows: 0 } })
+  links.sent.length = 0
+  const owner = (key: number): Link => ({ key, peer: 'owner', purpose: 'owner', dialed: false })
+  const open = (link: Link) => {
+    const body = writeJson({ ...openOf('r'), model: 'toy' })
+    links.tell({ kind: 'frame', link, frame: { kind: 'open', epoch: 0, number: 0, body } })
+  }
+  const ends = () =>
+    links.sent.flatMap((f) =>
+      f.kind === 'end' ? [/"(bad-value|not-ready)"/.exec(text(f))?.[1]] : [],
+    )
+  links.tell({ kind: 'up', link: owner(7) })
+  open(owner(7))
+  assert.deepEqual(ends(), [])
+  open(owner(7))
+  assert.deepEqual(ends(), ['bad-value'], 'its owner is there')
+  links.tell({ kind: 'down', link: owner(7), reason: 'killed' })
+  links.tell({ kind: 'up', link: owner(8) })
+  open(owner(8))
+  assert.deepEqual(ends(), ['bad-value'], 'nobody is told that it is running already')
 })
 
 test('another part drops the links of the one before', () => {
