@@ -180,8 +180,11 @@ describe('a house and its ring', {
   test('two requests with the same transaction from two clients are both answered', async () => {
     const since = heard.lines.length
     const ask = { prompt: 'Once', maxTokens: 40, transaction: 'same', stream: false }
-    pub(broker, 'mdi/bridge/request/generate', { ...ask, client: 'a' })
-    pub(broker, 'mdi/bridge/request/generate', { ...ask, client: 'b' })
+    // Together: where the first had ended, the second would have its name.
+    pubAll(
+      'mdi/bridge/request/generate',
+      ['a', 'b'].map((client) => ({ ...ask, client })),
+    )
     const same = (m: Told) => m.transaction === 'same'
     const first = await told(heard, 'mdi/bridge/response/generate', same, since)
     const second = await told(
