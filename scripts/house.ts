@@ -9,11 +9,13 @@ import { Command } from 'commander'
 import { arithmetic, several, whole } from '../services/cli/options.ts'
 import { json, ProgressBar, table, tellError } from '../services/cli/output.ts'
 import { MdiError } from '../services/errors.ts'
+import type { Answer } from '../services/gateway/generation.ts'
+import { trustOf } from '../services/gateway/intent.ts'
 import type { LocalRing } from '../services/lifecycle/local.ts'
 import { defaultSampling } from '../services/model/sampler.ts'
 import type { Arithmetic } from '../services/ports.ts'
 import { importInto, openRing, withFolder } from './rings.ts'
-import { type EvalRecord, isRight, isWithheld, isWrongPlace } from './score.ts'
+import { type EvalRecord, isRight, isWrongPlace, withheldFor } from './score.ts'
 
 const folder = fileURLToPath(new URL('../firmware/model', import.meta.url))
 /** What the issue of the model in the box asks for, in percent. */
@@ -50,7 +52,7 @@ type SetResult = {
   misses: { said: string; answer: string }[]
 }
 
-const answer = (ring: LocalRing, id: string, record: EvalRecord): Promise<string> =>
+const answer = (ring: LocalRing, id: string, record: EvalRecord): Promise<Answer> =>
   new Promise((resolve, reject) => {
     void ring.generations.submit(
       ring.model,
@@ -60,8 +62,9 @@ const answer = (ring: LocalRing, id: string, record: EvalRecord): Promise<string
         sampling: { ...defaultSampling, temperature: 0 },
         maxTokens: ANSWER_TOKENS,
         stop: [],
+        logprob: true,
       },
-      { text: () => {}, end: ({ text }) => resolve(text), error: reject },
+      { text: () => {}, end: resolve, error: reject },
     )
   })
 
@@ -82,14 +85,13 @@ const evaluate = async (
     rightWithheld: 0,
     misses: [],
   }
-  const names = ring.model.manifest.text.besideNames
-  const beside = names && new Set(names)
+  const trust = trustOf(ring.model.manifest.text)
   let next = 0
   const worker = async () => {
     while (next < records.length) {
       const index = next++
       const record = records[index] as EvalRecord
-      const text = await answer(ring, `${set}-${index}`, record)
+      const { text, lineLogprob } = await answer(ring, `${set}-${index}`, record)
       const right = isRight(record, text)
       const groups = [result.all]
       if (record.seen !== undefined) groups.push(record.seen ? result.seen : result.unseen)
@@ -97,10 +99,11 @@ const evaluate = async (
         group.of += 1
         if (right) group.right += 1
       }
-      const withheld = isWithheld(record, text, beside)
+      const withheld = withheldFor(record, text, trust, lineLogprob)
       if (isWrongPlace(record, text)) result.wrongPlace += 1
       if (isWrongPlace(record, text) && !withheld) result.wrongPlaceGated += 1
-      if (right && withheld) result.rightWithheld += 1
+      // Where it only asks for the place, nothing is lost.
+      if (right && withheld && withheld !== 'no place') result.rightWithheld += 1
       if (!right) result.misses.push({ said: record.messages.at(-1)?.content ?? '', answer: text })
       bar.show({ step: set, done: result.all.of, total: records.length, unit: 'steps' })
     }

@@ -3,8 +3,8 @@
  * card (`firmware/model/README.md`).
  */
 
-import { cutShort } from '../services/gateway/whole.ts'
-import { isSpan } from '../services/gateway/words.ts'
+import { judge, type Reason, readIntent } from '../services/gateway/guard.ts'
+import type { Trust } from '../services/gateway/intent.ts'
 
 /** One record of an evaluation set. */
 export type EvalRecord = {
@@ -74,22 +74,22 @@ export const isWrongPlace = (record: EvalRecord, answer: string): boolean => {
 }
 
 /**
- * Whether the gateway withholds an answer's intent for its names: each name, area, floor and
- * item is to be a span of one of the user's last two turns, and whole (see `cutShort`).
+ * Why the gateway does not send an answer's intent on (`gateway/guard`), if it does not; as to a
+ * release and settings that allow everything.
+ * @param trust what the model's file tells
+ * @param logprob natural log of the probability of the answer's first line
  */
-export const isWithheld = (
+export const withheldFor = (
   record: EvalRecord,
   answer: string,
-  beside: ReadonlySet<string> | undefined,
-): boolean => {
-  const got = intentOf(answer)
-  if (!got) return false
-  const turns = record.messages.filter((m) => m.role === 'user').slice(-2)
-  const said = turns.map((m) => m.content)
-  const unsaid = [...PLACES, 'item'].some((k) => {
-    const value = got.slots[k]
-    return typeof value === 'string' && !said.some((text) => isSpan(value, text))
-  })
-  const intent = { name: got.intent, slots: got.slots as Record<string, string | number> }
-  return unsaid || (beside !== undefined && cutShort(intent, said, beside) !== undefined)
+  trust: Trust,
+  logprob: number | undefined,
+): Reason | undefined => {
+  const intent = readIntent(answer.split('\n', 1)[0] as string)
+  if (!intent) return undefined
+  const turns = record.messages.filter((m) => m.role === 'user').map((m) => m.content)
+  const [said = '', saidBefore] = turns.reverse()
+  const able = { recent: true, allowUnlock: true }
+  const verdict = judge(intent, { said, saidBefore, ...able, trust, logprob })
+  return verdict.ok ? undefined : verdict.reason
 }

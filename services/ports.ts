@@ -90,14 +90,21 @@ export type Arithmetic = 'exact' | 'fast'
 
 /** What is to be done with one wanted row at the head. */
 export type HeadRequest =
-  | { kind: 'sample'; parameters: SamplingParameters; step: number; history: readonly number[] }
+  | {
+      kind: 'sample'
+      parameters: SamplingParameters
+      step: number
+      history: readonly number[]
+      /** Whether the token's own log-probability is wanted. */
+      logprob?: boolean
+    }
   /** Log-probabilities at these ids, for comparing with a reference. */
   | { kind: 'score'; ids: readonly number[] }
 
 /** What the head answers for one row. */
 export type HeadResult = {
   token: number
-  /** For `score`: natural-log probabilities at the ids asked for. */
+  /** Natural-log probabilities at the ids asked for, or of the token where that was wanted. */
   logprobs?: number[]
 }
 

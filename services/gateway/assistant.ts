@@ -12,7 +12,7 @@ import type { Conversations } from './conversations.ts'
 import type { CoreListener, CoreRequest, Place } from './core.ts'
 import type { Answer } from './generation.ts'
 import { judge, readIntent } from './guard.ts'
-import type { Intent } from './intent.ts'
+import type { Intent, Trust } from './intent.ts'
 import { clockSentence, reasonSentence, sentences, templateOf } from './speech.ts'
 import { withoutTemplates } from './words.ts'
 
@@ -51,8 +51,8 @@ export type AssistantOptions = {
   random: Random
   /** Asked for each utterance: some may be changed while it runs. */
   settings(): Settings
-  /** Words that may stand beside a name, where the loaded model's file tells them. */
-  beside?(): ReadonlySet<string> | undefined
+  /** What the loaded model's file tells of when its intents are to be trusted. */
+  trust?(): Trust
   /** One line for every intent that was sent or withheld. */
   audit(line: string): void
 }
@@ -115,6 +115,8 @@ class Turn {
   #heard = ''
   /** How much of it was told as speech, with its templates broken up. */
   #told = 0
+  /** Log-probability of its first line, where it was told. */
+  #logprob: number | undefined
   #place: Place | undefined
   #stopTimer: () => void = () => {}
   #over = false
@@ -154,6 +156,7 @@ class Turn {
           sampling: { ...defaultSampling, temperature: 0 },
           maxTokens: limits.spokenTokens,
           stop: [],
+          logprob: true,
         },
       },
       {
@@ -208,7 +211,10 @@ class Turn {
     if (!this.#finish()) return
     if (answer.reason === 'cancelled')
       this.#listening.reply({ kind: 'failed', text: sentences.notReady })
-    else this.#conclude()
+    else {
+      this.#logprob = answer.lineLogprob
+      this.#conclude()
+    }
   }
 
   #failed(error: MdiError): void {
@@ -293,8 +299,11 @@ class Turn {
     }
     const { saidBefore } = this.#before
     const { allowUnlock } = this.#settings
-    const beside = this.#options.beside?.()
-    const verdict = judge(intent, { said, saidBefore, recent, allowUnlock, beside })
+    const verdict = judge(intent, {
+      ...{ said, saidBefore, recent, allowUnlock },
+      trust: this.#options.trust?.(),
+      logprob: this.#logprob,
+    })
     if (!verdict.ok) {
       this.#audit('withheld', `${describe(intent)}: ${verdict.reason}, ${verdict.detail}`)
       if (verdict.reason === 'no place') this.#askPlace(intent, reply)

@@ -25,6 +25,8 @@ export type TextRequest = {
   again?: boolean | undefined
   /** Compares with a reference instead of sampling; see `Open`. */
   score?: Open['score'] | undefined
+  /** Tells the first line's probability; see `Answer`. */
+  logprob?: boolean | undefined
 }
 
 /** What a request came to. */
@@ -41,6 +43,8 @@ export type Answer = {
   tokensPerSecond?: number
   /** Turns of the conversation that were dropped to fit the context. */
   dropped: number
+  /** Natural log of the probability of the first line, its end included, where it was asked for. */
+  lineLogprob?: number
 }
 
 export interface AnswerListener {
@@ -75,6 +79,8 @@ type Running = {
   lastAt: number
   /** A stop string was met: the ring is told, and what still comes is not text. */
   stopped: boolean
+  /** Whether the first line's probability was asked for. */
+  weighs: boolean
 }
 
 /** Runs requests against one model in one ring. */
@@ -163,6 +169,7 @@ export class Generations {
       firstAt: 0,
       lastAt: 0,
       stopped: false,
+      weighs: open.logprob === true,
     })
     return { token: (token) => this.#token(token), end: (end) => this.#end(end) }
   }
@@ -182,6 +189,9 @@ export class Generations {
     running.lastAt = now
     running.answer.tokens += 1
     running.listener.token?.(token)
+    const [logprob] = running.weighs ? (token.logprobs ?? []) : []
+    if (logprob !== undefined && !running.answer.text.includes('\n'))
+      running.answer.lineLogprob = (running.answer.lineLogprob ?? 0) + logprob
     const { text, stopped } = running.stream.push(token.token)
     this.#emit(running, text)
     if (stopped === 'stop') {
@@ -251,6 +261,7 @@ const openOf = (model: GenerationModel, request: TextRequest, ids: number[]): Op
     maxTokens: Math.min(request.maxTokens ?? DEFAULT_TOKENS, room),
     endIds: model.manifest.text.endIds,
     ...(request.score && { score: request.score }),
+    ...(request.logprob && { logprob: true }),
   }
 }
 

@@ -24,6 +24,7 @@ export type Reason =
   | 'slot combination'
   | 'not said'
   | 'cut short'
+  | 'unsure'
   | 'no place'
   | 'template'
   | 'release'
@@ -107,12 +108,20 @@ const checkSlots = (
 /** Names are to be whole, where the model's file tells how to know it. */
 const checkWhole = (
   intent: Intent,
-  { said, saidBefore, beside }: Circumstances,
+  { said, saidBefore, trust }: Circumstances,
 ): Verdict | undefined => {
+  const beside = trust?.beside
   if (!beside) return undefined
   const turns = saidBefore === undefined ? [said] : [said, saidBefore]
   const wrong = cutShort(intent, turns, beside)
   return wrong === undefined ? undefined : withheld('cut short', wrong)
+}
+
+/** The model is to be sure enough of what it says, where its file tells how sure that is. */
+const checkSure = ({ trust, logprob }: Circumstances): Verdict | undefined => {
+  if (trust?.probability === undefined || logprob === undefined) return undefined
+  const given = Math.exp(logprob)
+  return given < trust.probability ? withheld('unsure', given.toFixed(2)) : undefined
 }
 
 const isNothing = ({ slots: given }: Intent): boolean => {
@@ -137,6 +146,8 @@ export const judge = (intent: Intent, circumstances: Circumstances): Verdict => 
   const wrong = checkSlots(intent, row, circumstances) ?? checkWhole(intent, circumstances)
   if (wrong) return wrong
   if (namesAll(intent) || (row.place && !hasPlace(intent))) return withheld('no place', intent.name)
+  const unsure = checkSure(circumstances)
+  if (unsure) return unsure
   const { slots: given } = intent
   const onlyRoom = ('area' in given || 'floor' in given) && !('name' in given || 'domain' in given)
   // Everything in a room, whatever it is, would take the locks with it.

@@ -2,6 +2,26 @@
 /** An intent as a model writes it. */
 export type Intent = { name: string; slots: Readonly<Record<string, string | number>> }
 
+/** What a model's file tells of when its intents are to be trusted. */
+export type Trust = {
+  /** Words that may stand beside a name; see `cutShort`. */
+  beside?: ReadonlySet<string> | undefined
+  /** The least probability that the model must give its own line; see `TextSpec`. */
+  probability?: number | undefined
+}
+
+/** @param text the loaded model's */
+export const trustOf = ({
+  besideNames,
+  intentProbability,
+}: {
+  besideNames?: readonly string[]
+  intentProbability?: number
+}): Trust => ({
+  ...(besideNames && { beside: new Set(besideNames) }),
+  ...(intentProbability !== undefined && { probability: intentProbability }),
+})
+
 /** What an intent is judged by. */
 export type Circumstances = {
   /** What the person said now, and in the turn before. */
@@ -11,6 +31,7 @@ export type Circumstances = {
   recent: boolean
   /** `[voice] allow_unlock`. */
   allowUnlock: boolean
-  /** Words that may stand beside a name, where the model's file tells them; see `cutShort`. */
-  beside?: ReadonlySet<string> | undefined
+  trust?: Trust | undefined
+  /** Natural log of the probability that the model gave its line, where the ring told it. */
+  logprob?: number | undefined
 }

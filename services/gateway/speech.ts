@@ -34,6 +34,8 @@ export const reasonSentence = (reason: Reason): string => {
     case 'not said':
     case 'cut short':
       return 'Sorry, I am not sure which one you mean.'
+    case 'unsure':
+      return 'Sorry, I am not sure what you mean. Please say it another way.'
     case 'slot value':
       return 'Sorry, I did not get the value.'
     case 'template':

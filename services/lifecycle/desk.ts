@@ -6,6 +6,7 @@
 import { MdiError } from '../errors.ts'
 import { type CoreListener, type CoreRequest, RequestCore } from '../gateway/core.ts'
 import { type AnswerListener, type GenerationModel, Generations } from '../gateway/generation.ts'
+import { type Trust, trustOf } from '../gateway/intent.ts'
 import { Owner } from '../gateway/owner.ts'
 import type { Clock, Links } from '../ports.ts'
 import { placesOf } from '../ring/places.ts'
@@ -42,7 +43,7 @@ export class Desk {
   #closed = false
   #ring: LoadedRing | undefined
   #text: Promise<TextSide> | undefined
-  #besideNames: ReadonlySet<string> | undefined
+  #trust: Trust = {}
   /** Tokens since the desk was opened. */
   tokens = 0
 
@@ -70,9 +71,9 @@ export class Desk {
     return this.#ring?.model
   }
 
-  /** Words that may stand beside a name, where the loaded model's file tells them. */
-  get besideNames(): ReadonlySet<string> | undefined {
-    return this.#besideNames
+  /** What the loaded model's file tells of when its intents are to be trusted. */
+  get trust(): Trust {
+    return this.#trust
   }
 
   submit(request: CoreRequest, listener: CoreListener): void {
@@ -91,7 +92,7 @@ export class Desk {
     if (!same) {
       const before = this.#text
       this.#text = undefined
-      this.#besideNames = undefined
+      this.#trust = {}
       void before?.then((t) => t.close()).catch(() => {})
     }
     // Whoever asks next is told what is wrong.
@@ -111,8 +112,7 @@ export class Desk {
     this.#text = opening
     opening.then(
       ({ model }) => {
-        const beside = model.manifest.text.besideNames
-        if (this.#text === opening) this.#besideNames = beside && new Set(beside)
+        if (this.#text === opening) this.#trust = trustOf(model.manifest.text)
       },
       () => {
         if (this.#text === opening) this.#text = undefined

@@ -60,7 +60,7 @@ export class Gateway {
         const { intents, allow_unlock, prompt, seconds } = parts.config().voice
         return { intents, allowUnlock: allow_unlock, prompt, seconds }
       },
-      beside: () => desk.besideNames,
+      trust: () => desk.trust,
       audit,
     })
     this.#listener = new Listener({

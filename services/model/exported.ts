@@ -70,6 +70,7 @@ const textSchema = z.strictObject({
   addBos: z.boolean(),
   bosId: token.optional(),
   besideNames: z.array(z.string()).max(limits.modelBesideNames).optional(),
+  intentProbability: z.number().min(0).max(1).optional(),
 })
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/)

@@ -113,6 +113,11 @@ export type TextSpec = {
    * word beside one belongs to it; the file's own key `mdi.beside_names`.
    */
   besideNames?: string[]
+  /**
+   * The least probability, from 0 to 1, that the model must give its own line of intent for it to
+   * be carried out; the file's own key `mdi.intent_probability`.
+   */
+  intentProbability?: number
 }
 
 /** A model as it is stored: everything but the weights, and where those are. */

@@ -59,6 +59,16 @@ const besideNamesOf = (metadata: GgufMetadata): string[] => {
   return words
 }
 
+/** Our own key: see `TextSpec.intentProbability`. */
+const PROBABILITY = 'mdi.intent_probability'
+
+const intentProbabilityOf = (metadata: GgufMetadata): number => {
+  const value = metadata.get(PROBABILITY)
+  if (typeof value !== 'number' || !(value >= 0 && value <= 1))
+    throw bad(`${PROBABILITY} is no number from 0 to 1`)
+  return value
+}
+
 const vocabularyOf = (metadata: GgufMetadata): Vocabulary => {
   const tokens = textsAt(metadata, 'tokenizer.ggml.tokens')
   if (tokens.length === 0 || tokens.length > limits.modelVocab)
@@ -253,5 +263,6 @@ export const textSpecFromGguf = (metadata: GgufMetadata): TextSpec => {
     addBos: addBos && bosId !== undefined,
     ...(bosId === undefined ? {} : { bosId }),
     ...(metadata.has(BESIDE) && { besideNames: besideNamesOf(metadata) }),
+    ...(metadata.has(PROBABILITY) && { intentProbability: intentProbabilityOf(metadata) }),
   }
 }

@@ -59,7 +59,7 @@ export class Sequence {
 
   /** What the head is to do with the row that comes next. */
   headRequest(): HeadRequest {
-    const { sampling, score, generated } = this.request
+    const { sampling, score, generated, logprob } = this.request
     const row = score?.[this.generated]
     if (row) return { kind: 'score', ids: row.ids }
     const penalized =
@@ -71,6 +71,7 @@ export class Sequence {
       parameters: sampling,
       step: generated + this.generated,
       history: penalized ? this.tokens.slice(-sampling.penaltyWindow) : [],
+      ...(logprob && { logprob }),
     }
   }
 

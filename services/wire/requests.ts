@@ -33,6 +33,8 @@ export const openSchema = z.object({
     .array(z.object({ ids: z.array(tokenId).max(limits.scoreIds), next: tokenId }))
     .max(limits.scoreSteps)
     .optional(),
+  /** Each token is told with its own log-probability. */
+  logprob: z.boolean().optional(),
 })
 export type Open = z.infer<typeof openSchema>
 
@@ -48,6 +50,7 @@ export const tokenSchema = z.object({
   id: requestIdSchema,
   step: u32Schema,
   token: tokenId,
+  /** At the ids of `Open.score`, or with `Open.logprob` the token's own. */
   logprobs: z.array(z.number()).max(limits.scoreIds).optional(),
 })
 export type Token = z.infer<typeof tokenSchema>

@@ -25,6 +25,8 @@ export class ScriptedCore {
   /** Listeners of requests to which nothing was said yet. */
   readonly open = new Map<string, CoreListener>()
   readonly #script: Script
+  /** Log-probability of each answer's first line. */
+  lineLogprob: number | undefined
 
   constructor(script: Script) {
     this.#script = script
@@ -40,7 +42,9 @@ export class ScriptedCore {
       if (text instanceof Error) listener.error(text as never)
       else {
         for (const piece of text.match(/[\s\S]{1,3}/g) ?? []) listener.text(piece)
-        listener.end(answerOf(request, text))
+        const { lineLogprob } = this
+        const weighed = request.text.logprob && lineLogprob !== undefined && { lineLogprob }
+        listener.end({ ...answerOf(request, text), ...weighed })
       }
     })
   }

@@ -3,6 +3,7 @@ import type { TestContext } from 'node:test'
 import { wyomingCrowded, wyomingVisits } from '../../services/api/wyoming/service.ts'
 import { Assistant, type Settings } from '../../services/gateway/assistant.ts'
 import { Conversations } from '../../services/gateway/conversations.ts'
+import type { Trust } from '../../services/gateway/intent.ts'
 import { Listener } from '../../services/io/listener.ts'
 import { FakeClock } from './clock.ts'
 import { type Script, ScriptedCore } from './core.ts'
@@ -14,6 +15,8 @@ export type VoiceOptions = {
   most?: number
   /** The wall clock's time; null: it is not synchronized. */
   time?: Date | null
+  /** What the model's file tells of when its intents are to be trusted. */
+  trust?: Trust
 }
 
 export const voiceService = async (t: TestContext, script: Script, options: VoiceOptions = {}) => {
@@ -34,6 +37,7 @@ export const voiceService = async (t: TestContext, script: Script, options: Voic
       seconds: 20,
       ...options.settings,
     }),
+    ...(options.trust && { trust: () => options.trust as Trust }),
     audit: (line) => audit.push(line),
   })
   const listener = new Listener({

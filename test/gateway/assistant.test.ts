@@ -37,6 +37,26 @@ test('an intent goes out with its slots, and a line of audit says so', async (t)
   )
 })
 
+test('what the model is less sure of than its file asks for is not carried out', async (t) => {
+  const trust = { probability: 0.5 }
+  const { call, audit, core } = await voiceService(t, by({ 'kitchen lights on': kitchen }), {
+    trust,
+  })
+  const client = await call()
+  for (const [probability, type] of [
+    [0.4, 'handled'],
+    [0.6, 'intent'],
+  ] as const) {
+    core.lineLogprob = Math.log(probability)
+    const since = client.events.all.length
+    client.say('kitchen lights on', { language: 'en' })
+    const outcome = await client.outcome(since)
+    assert.equal(outcome.type, type)
+    if (type === 'handled') assert.match(String(outcome.data.text), /not sure/)
+  }
+  assert.match(audit[0] ?? '', /^Intent withheld: HassTurnOn .*unsure, 0.40/)
+})
+
 test('“Which room?”, and the next turn completes it', async (t) => {
   const { call, audit } = await voiceService(t, by({ 'turn on the lights': lights, kitchen }))
   const client = await call()

@@ -327,6 +327,25 @@ test('what the model in the box is to answer has its place in the table', () => 
   assert.ok(all > 5_000)
 })
 
+test('what a model is not sure of is withheld, where its file tells how sure it must be', () => {
+  const of = (logprob: number | undefined, probability: number | undefined) =>
+    outcome('kitchen lights on', 'HassTurnOn', kitchen, { logprob, trust: { probability } })
+  assert.equal(of(Math.log(0.49), 0.5), 'unsure')
+  assert.equal(of(Math.log(0.51), 0.5), 'sent')
+  assert.equal(of(Number.NEGATIVE_INFINITY, 0.5), 'unsure')
+  // An older starter tells nothing; another model's file asks for nothing.
+  assert.equal(of(undefined, 0.5), 'sent')
+  assert.equal(of(-9, undefined), 'sent')
+  // Asking for the place loses nothing, so that goes first.
+  const nowhere = outcome(
+    'lights on',
+    'HassTurnOn',
+    { domain: 'light' },
+    { logprob: -9, trust: { probability: 0.5 } },
+  )
+  assert.equal(nowhere, 'no place')
+})
+
 test('an intent is one line of JSON with plain slots', () => {
   assert.deepEqual(readIntent('{"intent":"HassNevermind","slots":{}}'), {
     name: 'HassNevermind',

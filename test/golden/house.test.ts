@@ -63,7 +63,7 @@ const withRing = async (use: (ring: LocalRing) => Promise<void>): Promise<void> 
 
 const ask = (
   ring: LocalRing,
-  request: Pick<TextRequest, 'id' | 'input' | 'maxTokens' | 'score'>,
+  request: Pick<TextRequest, 'id' | 'input' | 'maxTokens' | 'score' | 'logprob'>,
 ): Promise<{ answer: Answer; tokens: Token[] }> =>
   new Promise((resolve, reject) => {
     const tokens: Token[] = []
@@ -98,7 +98,18 @@ test('the model in the box: pinned greedy tokens, and logits within tolerance', 
           id: `greedy-${n}`,
           input: { messages },
           maxTokens: greedy.length,
+          logprob: true,
         })
+        // The first line's probability is that of its tokens, the one that ends it among them.
+        let line = ''
+        let wanted = 0
+        for (const [i, id] of greedy.entries()) {
+          if (line.includes('\n')) break
+          line = ring.model.tokenizer.decode(greedy.slice(0, i + 1))
+          wanted += top[i]?.find(([other]) => other === id)?.[1] ?? Number.NaN
+        }
+        const { lineLogprob = Number.NaN } = free.answer
+        assert.ok(Math.abs(lineLogprob - wanted) <= TOLERANCE * greedy.length, `${lineLogprob}`)
         assert.deepEqual(
           free.tokens.map((t) => t.token),
           greedy,

@@ -1,7 +1,7 @@
 /** The scoring rules that `scripts/house` shares with the model card. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isRight, isWrongPlace } from '../../scripts/score.ts'
+import { isRight, isWrongPlace, withheldFor } from '../../scripts/score.ts'
 
 const answer = (slots: Record<string, unknown>, intent = 'HassListAddItem'): string =>
   `${JSON.stringify({ intent, slots })}\nOK.`
@@ -28,4 +28,21 @@ test('a question, a refusal, and a place that was not meant', () => {
   assert.ok(isWrongPlace({ messages, ask: true }, on))
   const study = { intent: 'HassTurnOn', slots: { area: 'study', domain: 'light' } }
   assert.ok(isWrongPlace({ messages, expect: study }, on))
+})
+
+test('what the gateway would not send on, and why', () => {
+  const messages = [{ role: 'user', content: 'turn on the kids bathroom lights' }]
+  const of = (area: string | undefined, logprob = 0) =>
+    withheldFor(
+      { messages },
+      answer({ ...(area && { area }), domain: 'light' }, 'HassTurnOn'),
+      { beside: new Set(['turn', 'on', 'the', 'lights']), probability: 0.5 },
+      logprob,
+    )
+  assert.equal(of('kids bathroom'), undefined)
+  assert.equal(of('kids bathroom', -1), 'unsure')
+  assert.equal(of('bathroom'), 'cut short')
+  assert.equal(of('study'), 'not said')
+  assert.equal(of(undefined), 'no place')
+  assert.equal(withheldFor({ messages }, 'Which room?', {}, 0), undefined)
 })

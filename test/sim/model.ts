@@ -54,8 +54,9 @@ export const head = (row: Float32Array, request: HeadRequest): HeadResult => {
   for (let j = 0; j < HIDDEN; j++) h = mix(h, row[j] as number)
   for (let id = 0; id < VOCAB; id++) logits[id] = (mix(h, id) & 1023) / 256
   if (request.kind === 'sample') {
-    const { parameters, step, history } = request
-    return { token: sample(logits, parameters, step, history) }
+    const { parameters, step, history, logprob } = request
+    const token = sample(logits, parameters, step, history)
+    return { token, ...(logprob && { logprobs: logprobs(logits, [token]) }) }
   }
   let token = 0
   for (let id = 1; id < VOCAB; id++)
@@ -84,9 +85,20 @@ export const expectedOf = (open: Open, layers: number, context: number): Expecte
     const forced = score?.[told.length]
     const request: HeadRequest = forced
       ? { kind: 'score', ids: forced.ids }
-      : { kind: 'sample', parameters: sampling, step, history: all }
+      : {
+          kind: 'sample',
+          parameters: sampling,
+          step,
+          history: all,
+          ...(open.logprob && { logprob: true }),
+        }
     const result = head(row, request)
-    told.push({ id, step, token: result.token, ...(forced && { logprobs: result.logprobs }) })
+    told.push({
+      id,
+      step,
+      token: result.token,
+      ...(result.logprobs && { logprobs: result.logprobs }),
+    })
     all.push(forced ? forced.next : result.token)
     if (forced && told.length === score?.length) return { tokens: told, reason: 'length' }
     if (!forced && endIds.includes(result.token)) return { tokens: told, reason: 'end' }

@@ -106,10 +106,13 @@ export const randomOpen = (world: World, id: string, context: number): Open => {
   const penalized = world.chance(0.4)
   const scored = world.chance(0.15)
   const ids = list(3)
+  const tokens = list(Math.max(1, length))
   return {
     id,
     model: 'toy',
-    tokens: list(Math.max(1, length)),
+    tokens,
+    // Without a draw of its own, so that runs stay those that faults were found with.
+    ...((tokens[0] as number) % 4 === 0 && { logprob: true }),
     generated: world.chance(0.1) ? world.integer(1, 5) : 0,
     sampling: {
       temperature: world.pick([0, 0.7, 1.3]),

@@ -119,8 +119,10 @@ export class Head {
 }
 
 const answer = (logits: Float32Array, request: HeadRequest): HeadResult => {
-  if (request.kind === 'sample')
-    return { token: sample(logits, request.parameters, request.step, request.history) }
+  if (request.kind === 'sample') {
+    const token = sample(logits, request.parameters, request.step, request.history)
+    return { token, ...(request.logprob && { logprobs: logprobs(logits, [token]) }) }
+  }
   let token = 0
   for (let i = 1; i < logits.length; i++) {
     if ((logits[i] as number) > (logits[token] as number)) token = i
