@@ -2,7 +2,7 @@
  * Measures an import (`scripts/bench-import`): a file of random weights is copied to the disk
  * and imported, in turns, so that both meet the same disk.
  */
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import {
   closeSync,
   fsyncSync,
@@ -29,10 +29,17 @@ const SPEED_BOUND = 0.5
 const BUFFER = 1 << 20
 const POLL_MS = 20
 
-type Options = { type: string; rounds: number; json?: boolean }
+type Options = { type: string; rounds: number; cached?: boolean; json?: boolean }
 type Round = { diskSeconds: number; importSeconds: number; peakBytes: number }
 
 const main = fileURLToPath(new URL('../services/main.ts', import.meta.url))
+
+/** Takes a file out of the kernel's cache, so that who reads it next reads the disk. */
+const evict = (file: string): void => {
+  execFileSync('dd', [`of=${file}`, 'oflag=nocache', 'conv=notrunc,fdatasync', 'count=0'], {
+    stdio: 'ignore',
+  })
+}
 
 /** Seconds that reading the file and writing it down for good takes. */
 const copy = (from: string, to: string): number => {
@@ -96,9 +103,11 @@ const measure = (options: Options): Promise<{ bytes: number; rounds: Round[] }> 
     const rounds: Round[] = []
     for (let round = 0; round < options.rounds; round++) {
       const target = join(folder, 'copy')
+      if (!options.cached) evict(file)
       const diskSeconds = copy(file, target)
       rmSync(target)
       const data = join(folder, 'data')
+      if (!options.cached) evict(file)
       const { seconds, peak } = await importOnce(file, data)
       rmSync(data, { recursive: true })
       rounds.push({ diskSeconds, importSeconds: seconds, peakBytes: peak })
@@ -137,6 +146,7 @@ const program = new Command('scripts/bench-import')
   )
   .option('--type <type>', 'tensor type of the matrices', 'Q6_K')
   .option('--rounds <n>', 'times that both are done', whole(1), 3)
+  .option('--cached', "the file is in the kernel's cache, as one is that has just been written")
   .option('--json', 'one JSON document instead of a table')
   .exitOverride()
   .action(bench)
