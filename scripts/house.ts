@@ -62,7 +62,7 @@ const answer = (ring: LocalRing, id: string, record: EvalRecord): Promise<Answer
         sampling: { ...defaultSampling, temperature: 0 },
         maxTokens: ANSWER_TOKENS,
         stop: [],
-        logprob: true,
+        weighed: true,
       },
       { text: () => {}, end: resolve, error: reject },
     )

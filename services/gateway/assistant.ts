@@ -156,7 +156,7 @@ class Turn {
           sampling: { ...defaultSampling, temperature: 0 },
           maxTokens: limits.spokenTokens,
           stop: [],
-          logprob: true,
+          weighed: true,
         },
       },
       {

@@ -25,8 +25,8 @@ export type TextRequest = {
   again?: boolean | undefined
   /** Compares with a reference instead of sampling; see `Open`. */
   score?: Open['score'] | undefined
-  /** Tells the first line's probability; see `Answer`. */
-  logprob?: boolean | undefined
+  /** Tells the first line's probability, where the model's file says what it is to be held against. */
+  weighed?: boolean | undefined
 }
 
 /** What a request came to. */
@@ -43,7 +43,7 @@ export type Answer = {
   tokensPerSecond?: number
   /** Turns of the conversation that were dropped to fit the context. */
   dropped: number
-  /** Natural log of the probability of the first line, its end included, where it was asked for. */
+  /** Natural log of the probability of the first line, its end included; see `TextRequest.weighed`. */
   lineLogprob?: number
 }
 
@@ -80,7 +80,7 @@ type Running = {
   /** A stop string was met: the ring is told, and what still comes is not text. */
   stopped: boolean
   /** Whether the first line's probability was asked for. */
-  weighs: boolean
+  weighed: boolean
 }
 
 /** Runs requests against one model in one ring. */
@@ -169,7 +169,7 @@ export class Generations {
       firstAt: 0,
       lastAt: 0,
       stopped: false,
-      weighs: open.logprob === true,
+      weighed: open.logprob === true,
     })
     return { token: (token) => this.#token(token), end: (end) => this.#end(end) }
   }
@@ -189,7 +189,7 @@ export class Generations {
     running.lastAt = now
     running.answer.tokens += 1
     running.listener.token?.(token)
-    const [logprob] = running.weighs ? (token.logprobs ?? []) : []
+    const [logprob] = running.weighed ? (token.logprobs ?? []) : []
     if (logprob !== undefined && !running.answer.text.includes('\n'))
       running.answer.lineLogprob = (running.answer.lineLogprob ?? 0) + logprob
     const { text, stopped } = running.stream.push(token.token)
@@ -246,6 +246,7 @@ export const cancelledAnswer = (id: string, model = ''): Answer => ({
 
 /** @throws MdiError `too-long` where the prompt leaves no room for an answer */
 const openOf = (model: GenerationModel, request: TextRequest, ids: number[]): Open => {
+  const { text } = model.manifest
   const room = model.context - ids.length
   if (room < 1)
     throw new MdiError(
@@ -259,9 +260,10 @@ const openOf = (model: GenerationModel, request: TextRequest, ids: number[]): Op
     generated: 0,
     sampling: request.sampling,
     maxTokens: Math.min(request.maxTokens ?? DEFAULT_TOKENS, room),
-    endIds: model.manifest.text.endIds,
+    endIds: text.endIds,
     ...(request.score && { score: request.score }),
-    ...(request.logprob && { logprob: true }),
+    // Of a large vocabulary it takes a millisecond a token: not for models that have no use for it.
+    ...(request.weighed && text.intentProbability !== undefined && { logprob: true }),
   }
 }
 

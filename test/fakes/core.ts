@@ -43,7 +43,7 @@ export class ScriptedCore {
       else {
         for (const piece of text.match(/[\s\S]{1,3}/g) ?? []) listener.text(piece)
         const { lineLogprob } = this
-        const weighed = request.text.logprob && lineLogprob !== undefined && { lineLogprob }
+        const weighed = request.text.weighed && lineLogprob !== undefined && { lineLogprob }
         listener.end({ ...answerOf(request, text), ...weighed })
       }
     })

@@ -63,7 +63,7 @@ const withRing = async (use: (ring: LocalRing) => Promise<void>): Promise<void> 
 
 const ask = (
   ring: LocalRing,
-  request: Pick<TextRequest, 'id' | 'input' | 'maxTokens' | 'score' | 'logprob'>,
+  request: Pick<TextRequest, 'id' | 'input' | 'maxTokens' | 'score' | 'weighed'>,
 ): Promise<{ answer: Answer; tokens: Token[] }> =>
   new Promise((resolve, reject) => {
     const tokens: Token[] = []
@@ -98,7 +98,7 @@ test('the model in the box: pinned greedy tokens, and logits within tolerance', 
           id: `greedy-${n}`,
           input: { messages },
           maxTokens: greedy.length,
-          logprob: true,
+          weighed: true,
         })
         // The first line's probability is that of its tokens, the one that ends it among them.
         let line = ''

@@ -19,23 +19,31 @@ from .model import Model
 SETS = ("heldout", "slips", "smalltalk", "ood", "outside", "commands")
 
 
-def answers(model: Model, tokenizer: Tokenizer, records: list[dict[str, object]], width: int = 256) -> list[str]:
-    """Greedy answers; prompts of one length go together, so nothing is padded."""
+def first_line(tokenizer: Tokenizer, ids: list[int], logprobs: list[float]) -> float:
+    """Natural log of the probability of an answer's first line, the token that ends it included."""
+    end = next((i for i in range(len(ids)) if "\n" in tokenizer.decode([ids[i]])), len(ids))
+    return sum(logprobs[:end + 1])
+
+
+def answers(model: Model, tokenizer: Tokenizer, records: list[dict[str, object]], width: int = 256) -> tuple[list[str], list[float]]:
+    """Greedy answers and `first_line` of each; prompts of one length go together, so nothing is padded."""
     by_length: dict[int, list[int]] = defaultdict(list)
     prompts = [tokenizer.encode(tok.render(r["messages"], prompt=True)).ids for r in records]  # type: ignore[arg-type]
     for i, p in enumerate(prompts):
         by_length[len(p)].append(i)
-    stop, out = tokenizer.token_to_id(tok.END), [""] * len(records)
+    stop, out, sure = tokenizer.token_to_id(tok.END), [""] * len(records), [0.0] * len(records)
     for rows in by_length.values():
         for at in range(0, len(rows), width):
             part = rows[at:at + width]
-            for i, ids in zip(part, model.greedy(torch.tensor([prompts[i] for i in part]), stop)):
-                out[i] = tokenizer.decode(ids)
-    return out
+            logprobs: list[list[float]] = []
+            told = model.greedy(torch.tensor([prompts[i] for i in part]), stop, logprobs=logprobs)
+            for i, ids, each in zip(part, told, logprobs):
+                out[i], sure[i] = tokenizer.decode(ids), first_line(tokenizer, ids, each)
+    return out, sure
 
 
-def report(name: str, records: list[dict[str, object]], said: list[str]) -> dict[str, object]:
-    """Figures of one set."""
+def report(name: str, records: list[dict[str, object]], said: list[str], sure: list[float]) -> dict[str, object]:
+    """Figures of one set; `sure`: natural log of the probability of each first line."""
     good = [score.right(r, a) for r, a in zip(records, said)]
     share = lambda picked: round(100 * sum(picked) / max(1, len(picked)), 2)
     out: dict[str, object] = {"count": len(good), "right": share(good)}
@@ -45,7 +53,7 @@ def report(name: str, records: list[dict[str, object]], said: list[str]) -> dict
             out[label] = share(part)
     if name not in ("smalltalk", "ood"):
         out["wrongPlace"] = share([score.wrong_place(r, a) for r, a in zip(records, said)])
-        held = [score.withheld(r, a) for r, a in zip(records, said)]
+        held = [score.withheld(r, a, p) for r, a, p in zip(records, said, sure)]
         out["wrongPlaceSent"] = share([score.wrong_place(r, a) and not h for r, a, h in zip(records, said, held)])
         out["rightWithheld"] = share([g and h for g, h in zip(good, held)])
         for label, value in (("wrongPlaceSeen", True), ("wrongPlaceUnseen", False)):
@@ -79,8 +87,8 @@ def main() -> None:
         records = [json.loads(line) for line in (args.eval / f"{name}.jsonl").read_text().splitlines()]
         if args.limit:
             records = records[:: max(1, len(records) // args.limit)]
-        said = answers(model, tokenizer, records)
-        results[name] = report(name, records, said)
+        said, sure = answers(model, tokenizer, records)
+        results[name] = report(name, records, said, sure)
         print(name, json.dumps(results[name]), flush=True)
         if name in ("outside", "heldout"):
             total, bad = Counter(), Counter()

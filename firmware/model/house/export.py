@@ -15,7 +15,7 @@ import gguf
 import numpy as np
 from gguf import GGMLQuantizationType, GGUFWriter, TokenType
 
-from . import beside, tok
+from . import beside, score, tok
 from .checkpoint import load_checkpoint
 from .model import Model
 
@@ -67,6 +67,7 @@ def write(model: Model, tokenizer_path: Path, path: Path) -> None:
     out.add_add_eos_token(False)
     out.add_chat_template(tok.CHAT_TEMPLATE)
     out.add_array("mdi.beside_names", beside.words())
+    out.add_float32("mdi.intent_probability", score.PROBABILITY)
     for name, data in tensors(model).items():
         data = np.ascontiguousarray(data, dtype=np.float32)
         if data.ndim == 2:

@@ -118,16 +118,24 @@ class Model(nn.Module):
         return self.hidden(ids) @ self.embed.T
 
     @torch.no_grad()
-    def greedy(self, ids: Tensor, stop: int, limit: int = 120) -> list[list[int]]:
-        """Greedy answers to prompts of one length."""
+    def greedy(self, ids: Tensor, stop: int, limit: int = 120, logprobs: list[list[float]] | None = None) -> list[list[int]]:
+        """Greedy answers to prompts of one length.
+
+        `logprobs` is given, for each row, its tokens' natural-log probabilities, that of `stop` among them.
+        """
         caches: list[list[Tensor]] = [[] for _ in self.layers]
         rows: list[list[int]] = [[] for _ in range(ids.shape[0])]
         alive = list(range(ids.shape[0]))
+        told: list[list[float]] = [[] for _ in rows]
+        if logprobs is not None:
+            logprobs += told
         at, feed = 0, ids
         for _ in range(min(limit, self.c.context - ids.shape[1])):
             state = self.hidden(feed, caches, at)
             at += feed.shape[1]
-            best = (state[:, -1] @ self.embed.T).argmax(-1)
+            value, best = (state[:, -1] @ self.embed.T).log_softmax(-1).max(-1)
+            for i, logprob in zip(alive, value.tolist()):
+                told[i].append(logprob)
             keep = [i for i, token in enumerate(best.tolist()) if token != stop]
             for i in keep:
                 rows[alive[i]].append(int(best[i]))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 
 from . import beside
 
 REFUSALS = ("don't know", "do not know", "cannot", "can't")
+# The least probability that the model must give its own first line: less than even odds are asked again.
+PROBABILITY = 0.5
 PLACES = ("name", "area", "floor")
 
 
@@ -50,11 +53,16 @@ def right(record: dict[str, object], answer: str) -> bool:
     return got is not None and got["intent"] == want["intent"] and same_slots(got["slots"], want["slots"], record.get("domains"))  # type: ignore[index,arg-type]
 
 
-def withheld(record: dict[str, object], answer: str) -> bool:
-    """Whether the gateway withholds an intent for its names: each must have been said, and whole."""
+def withheld(record: dict[str, object], answer: str, logprob: float = 0.0) -> bool:
+    """Whether the gateway withholds an intent: the model must be sure of it, and each name have been said, and whole.
+
+    `logprob`: natural log of the probability of the answer's first line.
+    """
     got = parse(answer)
     if got is None:
         return False
+    if logprob < math.log(PROBABILITY):
+        return True
     turns = [m["content"] for m in record["messages"] if m["role"] == "user"][-2:]  # type: ignore[index,union-attr]
     names = [str(got["slots"][k]) for k in (*PLACES, "item") if k in got["slots"]]  # type: ignore[index,operator]
     return not all(beside.said(n, turns) for n in names) or beside.cut_short(got["slots"], turns)  # type: ignore[arg-type]

@@ -36,7 +36,7 @@ def save(path: Path, state: dict[str, object]) -> None:
 
 
 @torch.no_grad()
-def losses(hidden: Callable[[Tensor], Tensor], embed: Tensor, rows: list[Row], tokens: int, bf16: bool) -> list[float]:
+def losses(hidden: Callable[[Tensor], Tensor], embed: Tensor, rows: list[Row], tokens: int) -> list[float]:
     """For each row the nats of its whole answer: what the network does not know of it yet."""
     order = sorted(range(len(rows)), key=lambda i: len(rows[i][0]))
     out = [0.0] * len(rows)
@@ -45,8 +45,7 @@ def losses(hidden: Callable[[Tensor], Tensor], embed: Tensor, rows: list[Row], t
         size = max(1, tokens // len(rows[order[at]][0]))
         part = order[at:at + size]
         ids, weight = tensors([rows[i] for i in part])
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            logits = hidden(ids[:, :-1])[weight > 0] @ embed.T
+        logits = hidden(ids[:, :-1])[weight > 0] @ embed.T
         each = torch.zeros_like(weight)
         each[weight > 0] = F.cross_entropy(logits.float(), ids[:, 1:][weight > 0], reduction="none")
         for i, loss in zip(part, each.sum(1).tolist()):
@@ -101,6 +100,9 @@ def main() -> None:
     held = heldout.rows_of(tokenizer, Path(__file__).parent.parent / "eval" / "heldout.jsonl", 4)
 
     hidden = torch.compile(model.hidden, dynamic=True) if args.compile else model.hidden
+    # A look needs no gradients: half the bytes, a fifth less time.
+    glance = copy.deepcopy(model).bfloat16() if args.bf16 else model
+    glanced = torch.compile(glance.hidden, dynamic=True) if args.compile else glance.hidden
 
     def checkpoint() -> None:
         save(latest, {"config": config.as_dict(), "model": model.state_dict(), "average": average.state_dict(), "muon": muon.state_dict(), "adam": adam.state_dict(), "step": step, "seen": seen, "decay_from": decay_from, "decay_steps": decay_steps, "run": run})
@@ -110,7 +112,9 @@ def main() -> None:
         rng = random.Random(args.seed + 7919 * run)
         for rows in pools(tokenizer, args.seed + 7919 * run):
             if args.select < 1:
-                rows = hardest(rows, losses(hidden, model.embed, rows, 4 * args.tokens, args.bf16), args.select)
+                if glance is not model:
+                    glance.load_state_dict(model.state_dict())
+                rows = hardest(rows, losses(glanced, glance.embed, rows, args.tokens), args.select)
             yield from cut(rows, args.tokens, rng)
 
     for ids, weight in text():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from house import beside, heldout, tok
+from house import beside, heldout, score, tok
 from house.batches import hardest
 from house.model import Config, Model
 from house.muon import orthogonal
@@ -31,6 +31,7 @@ class File(unittest.TestCase):
 
     def test_the_file_tells_which_words_stand_beside_names(self) -> None:
         self.assertEqual(self.ref.meta["mdi.beside_names"], beside.words())
+        self.assertEqual(self.ref.meta["mdi.intent_probability"], score.PROBABILITY)
 
     def test_template_is_the_one_of_training(self) -> None:
         messages = [{"role": "user", "content": "hello"}]
@@ -65,18 +66,21 @@ class Network(unittest.TestCase):
             torch.nn.init.normal_(layer.o, std=0.1)
             torch.nn.init.normal_(layer.down, std=0.1)
         ids = torch.randint(0, 64, (3, 9))
-        rows = model.greedy(ids, stop=-1, limit=5)
+        told: list[list[float]] = []
+        rows = model.greedy(ids, stop=-1, limit=5, logprobs=told)
         for i, row in enumerate(rows):
             text = ids[i].tolist()
-            for token in row:
-                self.assertEqual(int(model.logits(torch.tensor([text]))[0, -1].argmax()), token)
+            for token, logprob in zip(row, told[i], strict=True):
+                last = model.logits(torch.tensor([text]))[0, -1].detach().log_softmax(-1)
+                self.assertEqual(int(last.argmax()), token)
+                self.assertAlmostEqual(float(last[token]), logprob, places=4)
                 text.append(token)
 
     def test_only_what_is_not_known_is_learned_and_the_losses_are_each_rows_own(self) -> None:
         torch.manual_seed(0)
         model = Model(Config(vocab=50, hidden=64, layers=2, heads=2, kv_heads=1, ff=64))
         rows = [([1 + i, 2, 3 + i, 4] + [5] * i, [0, 0, 1, 1] + [1] * i) for i in range(7)]
-        told = losses(model.hidden, model.embed, rows, 12, False)
+        told = losses(model.hidden, model.embed, rows, 12)
         for (ids, mine), loss in zip(rows, told):
             logits = model.logits(torch.tensor([ids]))[0, :-1].log_softmax(-1)
             own = -sum(float(logits[t - 1, ids[t]]) for t in range(1, len(ids)) if mine[t])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import unittest
 
 from house import score
@@ -37,6 +38,12 @@ class Score(unittest.TestCase):
         self.assertFalse(area("kids bathroom", "turn on the Kids bathroom lights"))
         self.assertFalse(area("kitchen", "turn on the Kitchen ligthts, Jarvis"))
         self.assertFalse(score.withheld({"messages": []}, "Which room?"))
+
+    def test_what_the_model_is_not_sure_of_is_withheld(self) -> None:
+        record = {"messages": [{"role": "user", "content": "kitchen lights on"}]}
+        line = json.dumps({"intent": "HassTurnOn", "slots": {"area": "kitchen", "domain": "light"}})
+        self.assertFalse(score.withheld(record, line, math.log(0.51)))
+        self.assertTrue(score.withheld(record, line, math.log(0.49)))
 
     def test_refusal_and_question(self) -> None:
         self.assertTrue(score.right({"refuse": True}, "Sorry, I don't know that."))
