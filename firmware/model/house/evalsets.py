@@ -99,7 +99,7 @@ def main() -> None:
     """Writes the files."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=20261127)
+    parser.add_argument("--seed", type=int, default=20261128)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     for name, records in sets(args.seed).items():

@@ -125,7 +125,7 @@ def main() -> None:
     """Writes the set."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=20261127)
+    parser.add_argument("--seed", type=int, default=20261128)
     parser.add_argument("--count", type=int, default=1000)
     args = parser.parse_args()
     sampler = Sampler(args.seed)

@@ -42,8 +42,8 @@ class Score(unittest.TestCase):
     def test_what_the_model_is_not_sure_of_is_withheld(self) -> None:
         record = {"messages": [{"role": "user", "content": "kitchen lights on"}]}
         line = json.dumps({"intent": "HassTurnOn", "slots": {"area": "kitchen", "domain": "light"}})
-        self.assertFalse(score.withheld(record, line, math.log(0.51)))
-        self.assertTrue(score.withheld(record, line, math.log(0.49)))
+        self.assertFalse(score.withheld(record, line, math.log(score.PROBABILITY + 0.01)))
+        self.assertTrue(score.withheld(record, line, math.log(score.PROBABILITY - 0.01)))
 
     def test_refusal_and_question(self) -> None:
         self.assertTrue(score.right({"refuse": True}, "Sorry, I don't know that."))
