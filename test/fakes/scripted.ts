@@ -55,20 +55,24 @@ const tensor = (name: string, shape: number[], values: Float32Array): NewTensor 
  * A GGUF file of the Llama family that answers an utterance by its last letter: `A` with the
  * first of `answers`, `B` with the second, and so on.
  * @param beside words that may stand beside a name, besides the letters
+ * @param unsure answers beside which another is as probable; the file wants six in ten
  */
 export const scriptedModel = async (
   answers: readonly string[],
   beside: readonly string[] = [],
+  unsure: readonly number[] = [],
 ): Promise<Uint8Array> => {
   if (answers.length > LETTERS.length) throw new RangeError('more answers than letters')
-  const tokens = [...CONTROL, ...characters, ...answers.map(piece)]
+  const others = unsure.map((i) => `Or ${answers[i]}`)
+  const tokens = [...CONTROL, ...characters, ...[...answers, ...others].map(piece)]
   const vectors = tokens.map((_, token) => vectorOf(token))
   const first = CONTROL.length + characters.length
   const head = tokens.map((_, token) => {
     const row = new Float32Array(HIDDEN)
+    const answer = unsure[token - first - answers.length] ?? token - first
     const before = answers.flatMap((_, i) => {
       if (token === END) return [first + i]
-      return token === first + i ? [CONTROL.length + LETTERS.charCodeAt(i)] : []
+      return i === answer ? [CONTROL.length + LETTERS.charCodeAt(i)] : []
     })
     return row.map((_, i) => before.reduce((sum, other) => sum + (vectors[other]?.[i] ?? 0), 0))
   })
@@ -113,6 +117,7 @@ export const scriptedModel = async (
     ['tokenizer.ggml.eos_token_id', u32(END)],
     ['tokenizer.ggml.add_bos_token', { type: 'bool', value: false }],
     ['tokenizer.chat_template', text("{{ messages[-1]['content'] }}")],
+    ['mdi.intent_probability', { type: 'f32', value: 0.6 }],
     ['mdi.beside_names', { type: 'strings', value: [...LETTERS.toLowerCase(), ...beside] }],
   ])
   const tensors = [

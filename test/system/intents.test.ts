@@ -1,7 +1,7 @@
 /**
  * INTENTS' second table against a running ring of three: a model that says the worst of each row,
  * whatever it is asked. No lock opens, nothing reaches the whole house, and no template of the
- * model's reaches Home Assistant. And no name that the model cut short.
+ * model's reaches Home Assistant. And no name that the model cut short, nor what it is not sure of.
  */
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
@@ -16,7 +16,15 @@ import { WyomingClient } from '../fakes/wyoming.ts'
 type Slots = Record<string, string | number>
 /** What a release without and one with a `language` gets: an intent, or speech alone. */
 type Outcome = 'intent' | 'handled'
-type Row = { what: string; said: string; model: string; old: Outcome; recent: Outcome }
+type Row = {
+  what: string
+  said: string
+  model: string
+  old: Outcome
+  recent: Outcome
+  /** Another answer is as probable. */
+  unsure?: boolean
+}
 
 const intent = (name: string, slots: Slots, reply = 'OK.'): string =>
   `${JSON.stringify({ intent: name, slots })}\n${reply}`
@@ -119,6 +127,13 @@ const more: Row[] = [
     model: intent('HassTurnOn', { area: 'kids bathroom', domain: 'light' }),
     ...{ old: 'intent', recent: 'intent' },
   },
+  {
+    what: 'a command of which the model is not sure',
+    said: 'kitchen light on',
+    model: intent('HassTurnOn', kitchen, 'Perhaps.'),
+    unsure: true,
+    ...never,
+  },
 ]
 rows.push(...more)
 /** Of the rows' words those that stand beside names. */
@@ -137,6 +152,7 @@ describe('INTENTS’ second table through a ring of three', () => {
       await scriptedModel(
         rows.map(({ model }) => model),
         beside,
+        rows.flatMap(({ unsure }, i) => (unsure ? [i] : [])),
       ),
     )
     const models = join(place.folder, 'models')
