@@ -12,8 +12,6 @@ export const limits = {
   recordBytes: 16 * 1024 * MiB,
   /** The store's write-ahead log is written back when it has grown to this. */
   storeLogBytes: 8 * MiB,
-  /** Chunks of one transaction of a long import. */
-  storeBulkChunks: 4,
   /** Room set aside so that things can be removed on a full disk; twice the log. */
   storeReserveBytes: 16 * MiB,
   /** Tensors inside a record start at multiples of this. */

@@ -1,16 +1,6 @@
-/**
- * Opening the store's files, and what goes wrong with them in a person's words.
- *
- * A data folder holds two databases. `models.sqlite` has manifests and weight records,
- * written with synchronous NORMAL: after a power cut the last transactions may be missing,
- * never half of one, and what is missing is fetched again. `config.sqlite` has identity,
- * epochs and settings, written with FULL: what was confirmed survives. They are apart
- * because a damaged gigabyte of weights can be thrown away and fetched again, and the
- * identity must not go with it; and because a full synchronization would otherwise have
- * to wait for megabytes of weights in the same log.
- */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+/** The store's SQLite files: how they are opened, and what goes wrong with them in a person's words. */
+import { existsSync } from 'node:fs'
+import { basename } from 'node:path'
 import Database from 'better-sqlite3'
 import { isDiskFull, MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
@@ -26,59 +16,43 @@ export type StoreFolder = {
 
 /** "MDIS": how a file of ours is told from any other SQLite database. */
 const APPLICATION_ID = 0x4d444953
-/** Large pages: a record's chunk is one long chain of them. */
-const PAGE_BYTES = 32_768
+/** Large pages: a manifest, and a record's chunk, is one long chain of them. */
+export const PAGE_BYTES = 32_768
 
-type Schema = { sql: string; version: number }
+/** What a kind of file has in it, and how often that has changed. */
+export type Schema = { sql: string; version: number }
 
-/** 2: records are named by their chunks' hashes. */
-const modelsSchema: Schema = {
-  version: 2,
-  sql: `
-CREATE TABLE record (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice: readers remember it
-  sha256 TEXT UNIQUE,               -- NULL while it is being imported
-  bytes INTEGER NOT NULL,
-  sealed INTEGER NOT NULL DEFAULT 0
-) STRICT;
-CREATE TABLE chunk (
-  record INTEGER NOT NULL REFERENCES record(id) ON DELETE CASCADE,
-  number INTEGER NOT NULL,
-  sha256 TEXT NOT NULL,
-  crc32 INTEGER NOT NULL,           -- checked at each read; SHA-256 would cost a start its time
-  data BLOB NOT NULL,
-  PRIMARY KEY (record, number)
-) STRICT;
-CREATE TABLE model (
-  name TEXT PRIMARY KEY,
-  manifest TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
--- By hash and not by record: a node holds only the layers that it computes.
-CREATE TABLE model_record (
-  model TEXT NOT NULL REFERENCES model(name) ON DELETE CASCADE,
-  sha256 TEXT NOT NULL,
-  PRIMARY KEY (model, sha256)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX model_record_sha256 ON model_record (sha256);
-`,
+export const modelsFile = 'models.sqlite'
+export const configFile = 'config.sqlite'
+
+/** What to do about a damaged file. */
+const damaged = (path: string): MdiError => {
+  switch (basename(path)) {
+    case configFile:
+      return new MdiError(
+        'store',
+        `The settings in ${path} are damaged: move the file away and set this node up again.`,
+      )
+    case modelsFile:
+      return new MdiError(
+        'store',
+        `The models in ${path} are damaged: move the file away and import them again.`,
+      )
+    default:
+      return damagedRecord(path)
+  }
 }
 
-const configSchema: Schema = {
-  version: 1,
-  sql: `
-CREATE TABLE config (
-  key TEXT PRIMARY KEY,
-  value TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-`,
-}
+/** The error for a weight record whose file is not what was written. */
+export const damagedRecord = (path: string): MdiError =>
+  new MdiError(
+    'bad-file',
+    `A weight record is damaged on disk (${path}): remove its model and import it again.`,
+  )
 
-const modelsFile = 'models.sqlite'
-const configFile = 'config.sqlite'
-const lockFile = 'lock.sqlite'
-const ownerFile = 'owner.pid'
-
-const codeOf = (error: unknown): string => String((error as { code?: unknown } | null)?.code ?? '')
+/** An SQLite or system error's code, or what stands for none. */
+export const codeOf = (error: unknown): string =>
+  String((error as { code?: unknown } | null)?.code ?? '')
 
 /**
  * An error of SQLite or the file system as an operating error, naming the file; anything
@@ -91,13 +65,7 @@ export const storeError = (error: unknown, path: string): unknown => {
     new MdiError(kind, sentence, { cause: error })
   if (isDiskFull(error) || code === 'SQLITE_IOERR_SHMSIZE')
     return made('disk-full', `There is no room left for ${path}: free some space and try again.`)
-  if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB')
-    return made(
-      'store',
-      path.endsWith(configFile)
-        ? `The settings in ${path} are damaged: move the file away and set this node up again.`
-        : `The models in ${path} are damaged: move the file away and import them again.`,
-    )
+  if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') return damaged(path)
   if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED'))
     return made('store', `${path} is in use by another process: stop that and try again.`)
   if (code.startsWith('SQLITE_IOERR'))
@@ -116,9 +84,11 @@ export const guarded = <T>(path: string, work: () => T): T => {
   }
 }
 
-type OpenOptions = StoreFolder & { readOnly?: boolean; maxBytes?: number }
+/** How a file is opened. */
+export type OpenOptions = Pick<StoreFolder, 'addon'> & { readOnly?: boolean }
 
-const connect = (path: string, options: OpenOptions): Connection =>
+/** A connection to a file, which is made where there is none, unless it is only read. */
+export const connect = (path: string, options: OpenOptions): Connection =>
   new Database(path, {
     readonly: options.readOnly ?? false,
     fileMustExist: options.readOnly ?? false,
@@ -126,7 +96,7 @@ const connect = (path: string, options: OpenOptions): Connection =>
   })
 
 /** Refuses a database that is not ours, too new or too old. @returns whether it is still empty */
-const isEmpty = (db: Connection, path: string, schema: Schema): boolean => {
+export const isEmpty = (db: Connection, path: string, schema: Schema): boolean => {
   const application = db.pragma('application_id', { simple: true })
   const version = Number(db.pragma('user_version', { simple: true }))
   const tables = db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get()
@@ -146,105 +116,49 @@ const isEmpty = (db: Connection, path: string, schema: Schema): boolean => {
   return false
 }
 
-const open = (file: string, schema: Schema, options: OpenOptions): Connection => {
-  const path = join(options.folder, file)
-  if (options.readOnly && !existsSync(path)) throw missing(options.folder)
+/** Makes the tables of a new file. */
+export const fill = (db: Connection, schema: Schema): void =>
+  db.transaction(() => {
+    db.exec(schema.sql)
+    db.pragma(`application_id = ${APPLICATION_ID}`)
+    db.pragma(`user_version = ${schema.version}`)
+  })()
+
+/**
+ * Opens a database with a write-ahead log, and makes it where there is none.
+ * @returns undefined where it is only read and not there yet
+ */
+export const openLogged = (
+  path: string,
+  schema: Schema,
+  options: OpenOptions,
+): Connection | undefined => {
+  if (options.readOnly && !existsSync(path)) return undefined
   return guarded(path, () => {
     const db = connect(path, options)
     try {
       db.pragma('cache_size = -4096')
+      const empty = isEmpty(db, path, schema)
       if (options.readOnly) {
-        if (isEmpty(db, path, schema)) throw missing(options.folder)
-        return db
+        if (!empty) return db
+        db.close()
+        return undefined
       }
-      if (isEmpty(db, path, schema)) {
+      if (empty) {
         // Both must be set before the first table is made.
         db.pragma(`page_size = ${PAGE_BYTES}`)
         db.pragma('auto_vacuum = INCREMENTAL')
       }
       db.pragma('journal_mode = WAL')
+      db.pragma('synchronous = NORMAL')
       db.pragma('foreign_keys = ON')
       db.pragma(`journal_size_limit = ${limits.storeLogBytes}`)
       db.pragma(`wal_autocheckpoint = ${limits.storeLogBytes / PAGE_BYTES}`)
-      if (isEmpty(db, path, schema))
-        db.transaction(() => {
-          db.exec(schema.sql)
-          db.pragma(`application_id = ${APPLICATION_ID}`)
-          db.pragma(`user_version = ${schema.version}`)
-        })()
+      if (isEmpty(db, path, schema)) fill(db, schema)
       return db
     } catch (error) {
       db.close()
       throw error
     }
   })
-}
-
-const missing = (folder: string): MdiError =>
-  new MdiError('not-found', `There is no store in ${folder} yet: import a model first.`)
-
-/** Path of the database of models, for sentences about it. */
-export const modelsPath = (folder: string): string => join(folder, modelsFile)
-/** Path of the database of settings. */
-export const configPath = (folder: string): string => join(folder, configFile)
-
-/** Manifests and weight records. */
-export const openModels = (options: OpenOptions): Connection => {
-  const db = open(modelsFile, modelsSchema, options)
-  if (!options.readOnly) db.pragma('synchronous = NORMAL')
-  if (options.maxBytes !== undefined)
-    db.pragma(`max_page_count = ${Math.max(1, Math.floor(options.maxBytes / PAGE_BYTES))}`)
-  return db
-}
-
-/** Identity and settings. */
-export const openConfig = (options: StoreFolder & { readOnly?: boolean }): Connection => {
-  const db = open(configFile, configSchema, options)
-  if (!options.readOnly) db.pragma('synchronous = FULL')
-  return db
-}
-
-/**
- * Takes the data folder for this process. The lock is the kernel's (through an exclusive
- * transaction of SQLite on a file of its own), so that it is gone when the process is, in
- * whatever way; the process number beside it only serves the sentence.
- * @returns what gives the folder back
- * @throws MdiError `store` when another process, or this one, has it already
- */
-export const lockFolder = (options: StoreFolder): (() => void) => {
-  const { folder } = options
-  const owner = join(folder, ownerFile)
-  guarded(folder, () => mkdirSync(folder, { recursive: true, mode: 0o700 }))
-  const path = join(folder, lockFile)
-  const db = guarded(path, () => connect(path, options))
-  try {
-    db.pragma('busy_timeout = 200')
-    // Nothing is ever written: the lock needs no room on a full disk.
-    db.pragma('journal_mode = MEMORY')
-    db.exec('BEGIN EXCLUSIVE')
-    writeFileSync(owner, `${process.pid}\n`)
-  } catch (error) {
-    db.close()
-    if (codeOf(error) !== 'SQLITE_BUSY') throw storeError(error, path)
-    throw new MdiError(
-      'store',
-      `The store in ${folder} is in use by ${ownerName(owner)}: stop it, or use another data folder.`,
-      { cause: error },
-    )
-  }
-  return () => {
-    rmSync(owner, { force: true })
-    db.close()
-  }
-}
-
-const ownerName = (path: string): string => {
-  try {
-    const pid = Number.parseInt(readFileSync(path, 'utf8'), 10)
-    if (pid === process.pid) return `this process (${pid})`
-    if (pid > 0) return `process ${pid}`
-  } catch {
-    // Not written yet, or just removed.
-  }
-  return 'another process'
 }

@@ -1,70 +1,65 @@
 /**
- * Reads weight records, synchronously, from a connection of its own: so the engine's
- * thread streams records into the files that it maps while the store's thread goes on
- * writing (readers and the writer of a write-ahead log do not block each other).
+ * Reads sealed weight records, synchronously, by connections of its own: so the engine's
+ * thread streams records into the files that it maps while the store's thread goes on writing.
  */
 import { crc32 } from 'node:zlib'
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { type RecordTensor, readRecordHeader, recordHeaderLength } from '../model/record.ts'
-import { type Connection, guarded, modelsPath, openModels, type StoreFolder } from './database.ts'
+import { type Connection, damagedRecord, guarded, type StoreFolder } from './database.ts'
+import { openSealed, sealedPath } from './recordfile.ts'
 
 /** How many chunks a record of `bytes` has. */
 export const chunkCount = (bytes: number): number => Math.ceil(bytes / limits.chunkBytes)
 
-type Found = { id: number; bytes: number }
+/** How long chunk `number` of a record is. @throws MdiError `bad-value` beyond its end */
+export const chunkLength = (bytes: number, number: number): number => {
+  if (!Number.isSafeInteger(number) || number < 0 || number >= chunkCount(bytes))
+    throw new MdiError('bad-value', `A record of ${bytes} bytes has no chunk ${number}.`)
+  return Math.min(limits.chunkBytes, bytes - number * limits.chunkBytes)
+}
+
+/** A chunk as it is kept. */
+export type Chunk = { data: Uint8Array; sha256: string }
+
+type Found = { sha256: string; db: Connection; bytes: number }
 
 export class RecordReader {
-  readonly #path: string
-  readonly #db: Connection
-  readonly #owned: boolean
-  /** The chunk read last: tensors are read piece by piece. */
-  #last: { record: number; number: number; data: Uint8Array } | undefined
+  readonly #options: StoreFolder
+  /** The record read last, and its chunk: tensors are read piece by piece. */
+  #open: Found | undefined
+  #last: { number: number; data: Uint8Array } | undefined
 
-  /** @param shared a connection to use and leave open; absent: one is opened for reading */
-  constructor(options: StoreFolder, shared?: Connection) {
-    this.#path = modelsPath(options.folder)
-    this.#owned = shared === undefined
-    this.#db = shared ?? openModels({ ...options, readOnly: true })
-  }
-
-  /** How long chunk `number` of a record is. @throws MdiError `bad-value` beyond its end */
-  chunkLength(bytes: number, number: number): number {
-    if (!Number.isSafeInteger(number) || number < 0 || number >= chunkCount(bytes))
-      throw new MdiError('bad-value', `A record of ${bytes} bytes has no chunk ${number}.`)
-    return Math.min(limits.chunkBytes, bytes - number * limits.chunkBytes)
-  }
-
-  /** One chunk, checked against its CRC. @throws MdiError `not-found`, `bad-file` */
-  chunk(record: Found, number: number): Uint8Array {
-    const length = this.chunkLength(record.bytes, number)
-    const row = guarded(this.#path, () =>
-      this.#db
-        .prepare<[number, number], { data: Buffer; crc32: number }>(
-          'SELECT data, crc32 FROM chunk WHERE record = ? AND number = ?',
-        )
-        .get(record.id, number),
-    )
-    if (!row) throw new MdiError('not-found', `Chunk ${number} of this record is not here yet.`)
-    if (row.data.length !== length || crc32(row.data) !== row.crc32)
-      throw new MdiError(
-        'bad-file',
-        `A weight record in ${this.#path} is damaged on disk: remove its model and import it again.`,
-      )
-    return row.data
+  constructor(options: StoreFolder) {
+    this.#options = options
   }
 
   #find(sha256: string): Found {
-    const row = guarded(this.#path, () =>
-      this.#db
-        .prepare<[string], Found>('SELECT id, bytes FROM record WHERE sha256 = ? AND sealed = 1')
-        .get(sha256),
-    )
-    if (!row) throw new MdiError('not-found', `The store has no record ${sha256}.`)
-    return row
+    if (this.#open?.sha256 === sha256) return this.#open
+    this.release()
+    const { folder } = this.#options
+    this.#open = { sha256, ...openSealed(folder, sha256, this.#options) }
+    return this.#open
   }
 
-  /** A sealed record's length in bytes. @throws MdiError `not-found` */
+  /** One chunk, checked against its CRC. @throws MdiError `not-found`, `bad-value`, `bad-file` */
+  chunk(sha256: string, number: number): Chunk {
+    const { db, bytes } = this.#find(sha256)
+    const length = chunkLength(bytes, number)
+    const path = sealedPath(this.#options.folder, sha256)
+    const row = guarded(path, () =>
+      db
+        .prepare<[number], Chunk & { crc32: number }>(
+          'SELECT data, sha256, crc32 FROM chunk WHERE number = ?',
+        )
+        .get(number),
+    )
+    if (!row || row.data.length !== length || crc32(row.data) !== row.crc32)
+      throw damagedRecord(path)
+    return { data: row.data, sha256: row.sha256 }
+  }
+
+  /** A sealed record's length in bytes. @throws MdiError `not-found`, `bad-file` */
   bytes(sha256: string): number {
     return this.#find(sha256).bytes
   }
@@ -79,34 +74,34 @@ export class RecordReader {
 
   /** Bytes of a sealed record, a copy. @throws MdiError `not-found`, `bad-value`, `bad-file` */
   read(sha256: string, offset: number, length: number): Uint8Array {
-    const found = this.#bounded(sha256, offset, length)
+    this.#check(sha256, offset, length)
     const target = new Uint8Array(length)
-    this.#copy(found, offset, target)
+    this.#copy(sha256, offset, target)
     return target
   }
 
   /** The same into memory that is there already. */
   readInto(sha256: string, offset: number, target: Uint8Array): void {
-    this.#copy(this.#bounded(sha256, offset, target.length), offset, target)
+    this.#check(sha256, offset, target.length)
+    this.#copy(sha256, offset, target)
   }
 
-  #bounded(sha256: string, offset: number, length: number): Found {
-    const found = this.#find(sha256)
+  #check(sha256: string, offset: number, length: number): void {
+    const { bytes } = this.#find(sha256)
     const whole = Number.isSafeInteger(offset) && Number.isSafeInteger(length)
-    if (!whole || offset < 0 || length < 0 || offset + length > found.bytes)
+    if (!whole || offset < 0 || length < 0 || offset + length > bytes)
       throw new MdiError(
         'bad-value',
-        `A record of ${found.bytes} bytes has no ${length} bytes at ${offset}.`,
+        `A record of ${bytes} bytes has no ${length} bytes at ${offset}.`,
       )
-    return found
   }
 
-  #copy(found: Found, offset: number, target: Uint8Array): void {
+  #copy(sha256: string, offset: number, target: Uint8Array): void {
     let at = 0
     while (at < target.length) {
       const number = Math.floor((offset + at) / limits.chunkBytes)
-      if (this.#last?.record !== found.id || this.#last.number !== number)
-        this.#last = { record: found.id, number, data: this.chunk(found, number) }
+      if (this.#last?.number !== number)
+        this.#last = { number, data: this.chunk(sha256, number).data }
       const from = offset + at - number * limits.chunkBytes
       const part = this.#last.data.subarray(from, from + target.length - at)
       target.set(part, at)
@@ -114,13 +109,10 @@ export class RecordReader {
     }
   }
 
-  /** Lets go of the chunk read last. */
+  /** Lets go of the record read last: a removed one takes room as long as it is open. */
   release(): void {
     this.#last = undefined
-  }
-
-  close(): void {
-    this.release()
-    if (this.#owned) this.#db.close()
+    this.#open?.db.close()
+    this.#open = undefined
   }
 }

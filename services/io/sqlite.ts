@@ -15,7 +15,6 @@ export const storeMode = 'store'
 
 /** The operations of `LocalStore` that are called from outside. */
 const operations = [
-  'bulk',
   'beginImport',
   'writeImport',
   'finishImport',
@@ -66,31 +65,41 @@ const handedOver = (value: unknown): ArrayBuffer[] => {
 export const runStoreWorker = (): void => {
   const port = parentPort
   if (!port) throw new Error('the store runs in a worker thread')
-  const answer = (id: number, work: () => unknown): boolean => {
-    let reply: Answer
-    let ok = true
+  const reply = (answer: Answer): void => port.postMessage(answer, handedOver(answer.value))
+  const attempt = <T>(id: number, work: () => T): T | undefined => {
     try {
-      reply = { id, value: work() }
+      return work()
     } catch (error) {
-      reply = { id, failure: failureOf(error) }
-      ok = false
+      reply({ id, failure: failureOf(error) })
+      return undefined
     }
-    port.postMessage(reply, handedOver(reply.value))
-    return ok
   }
-  let store: LocalStore | undefined
-  const opened = answer(0, () => {
-    store = new LocalStore((workerData as { options: StoreOptions }).options)
-  })
-  if (!opened) return
-  port.on('message', ({ id, operation, values }: Call) => {
-    answer(id, () => {
-      const run = store?.[operation] as ((...values: unknown[]) => unknown) | undefined
-      const result = run?.apply(store, values)
-      // The bytes of a write go back to be used again: as garbage they would pile up.
-      return operation === 'writeImport' ? values[1] : result
+  const store = attempt(0, () => new LocalStore((workerData as { options: StoreOptions }).options))
+  if (!store) return
+  reply({ id: 0 })
+  /** Answers that wait for the disk while the next calls are carried out. */
+  const waiting = new Set<Promise<void>>()
+  const call = ({ id, operation, values }: Call): void => {
+    const run = store[operation] as (...values: unknown[]) => unknown
+    attempt(id, () => {
+      const result = run.apply(store, values)
+      if (!(result instanceof Promise))
+        // The bytes of a write go back to be used again: as garbage they would pile up.
+        return reply({ id, value: operation === 'writeImport' ? values[1] : result })
+      const answered = result
+        .then(
+          (value) => reply({ id, value }),
+          (error) => reply({ id, failure: failureOf(error) }),
+        )
+        .finally(() => waiting.delete(answered))
+      waiting.add(answered)
     })
-    if (operation === 'close') port.close()
+  }
+  port.on('message', async (message: Call) => {
+    if (message.operation !== 'close') return call(message)
+    await Promise.all(waiting)
+    call(message)
+    port.close()
   })
 }
 
@@ -167,19 +176,14 @@ export class SqliteStore implements Store {
     operation: K,
     values: Parameters<LocalStore[K]>,
     transfer: ArrayBuffer[] = [],
-  ): Promise<ReturnType<LocalStore[K]>> {
+  ): Promise<Awaited<ReturnType<LocalStore[K]>>> {
     if (this.#ended || !this.#worker)
       throw this.#ended ?? new Error('the store has not been started')
     const id = ++this.#calls
     const answered = this.#expect(id)
     const call: Call = { id, operation, values }
     this.#worker.postMessage(call, transfer)
-    return (await answered) as ReturnType<LocalStore[K]>
-  }
-
-  /** See `LocalStore.bulk`. */
-  bulk(on: boolean): Promise<void> {
-    return this.#call('bulk', [on])
+    return (await answered) as Awaited<ReturnType<LocalStore[K]>>
   }
 
   /**
@@ -331,6 +335,8 @@ export class SqliteStore implements Store {
     const worker = this.#worker
     if (!worker || this.#ended) return
     const gone = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
+    // Calls that wait for a chunk's hash count as made.
+    await this.#turn
     await this.#call('close', [])
     worker.ref()
     await gone

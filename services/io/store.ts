@@ -6,25 +6,18 @@ import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Manifest } from '../model/spec.ts'
 import type { PartialRecord } from '../ports.ts'
-import {
-  type Connection,
-  configPath,
-  guarded,
-  lockFolder,
-  modelsPath,
-  openConfig,
-  openModels,
-  type StoreFolder,
-} from './database.ts'
-import { RecordReader } from './reader.ts'
-import { type ChunkSums, Records } from './records.ts'
+import { type Connection, guarded, type StoreFolder } from './database.ts'
+import { configPath, lockFolder, modelsPath, openConfig, openModels } from './datafolder.ts'
+import { type Chunk, RecordReader } from './reader.ts'
+import { type ChunkSums, isSealed, listRecords } from './recordfile.ts'
+import { Records } from './records.ts'
 import { Reserve } from './reserve.ts'
 
 /** How the store is opened. */
 export type StoreOptions = StoreFolder & {
   /** Reads only, beside a running service: takes no lock, and every change is refused. */
   readOnly?: boolean
-  /** Bound of the database of models. */
+  /** Bound of all weight records together. */
   maxBytes?: number
 }
 
@@ -38,7 +31,8 @@ export class LocalStore {
   readonly #config: Connection
   readonly #unlock: () => void
   readonly #reader: RecordReader
-  readonly #records: Records
+  /** Undefined where the store is only read. */
+  readonly #writer: Records | undefined
 
   /** Opens the store, makes it where there is none, and clears what a killed import left. */
   constructor(options: StoreOptions) {
@@ -49,10 +43,15 @@ export class LocalStore {
     this.#models = opened.models
     this.#config = opened.config
     this.#unlock = opened.unlock
-    const path = modelsPath(options.folder)
-    this.#reader = new RecordReader(options, this.#models)
-    this.#records = new Records(this.#models, path, this.#reader)
-    if (!this.#readOnly) this.#tidy(() => this.#records.dropImports())
+    this.#reader = new RecordReader(options)
+    if (this.#readOnly) return
+    try {
+      this.#writer = this.#freeing(() => new Records(options, this.#reader))
+    } catch (error) {
+      this.close()
+      throw error
+    }
+    this.#reserve.ensure()
   }
 
   #guard<T>(work: () => T): T {
@@ -68,9 +67,13 @@ export class LocalStore {
     return this.#models.prepare(sql).run(...values).changes
   }
 
-  #writable(): void {
-    if (this.#readOnly)
-      throw new MdiError('store', `The store in ${this.#folder} is open for reading only.`)
+  get #records(): Records {
+    if (!this.#writer) throw this.#refusal()
+    return this.#writer
+  }
+
+  #refusal(): MdiError {
+    return new MdiError('store', `The store in ${this.#folder} is open for reading only.`)
   }
 
   /** Work that makes room, or needs a little: on a full disk it is done once more, with the reserve given up. */
@@ -80,19 +83,6 @@ export class LocalStore {
     } catch (error) {
       if (!isFull(error) || !this.#reserve.release()) throw error
       return work()
-    }
-  }
-
-  /** Drops something and gives its room back; what does not succeed waits for the next opening. */
-  #tidy(drop: () => void): void {
-    try {
-      this.#freeing(() => {
-        drop()
-        this.#shrink()
-      })
-      this.#reserve.ensure()
-    } catch (error) {
-      if (!isFull(error)) throw error
     }
   }
 
@@ -115,19 +105,8 @@ export class LocalStore {
     })
   }
 
-  /**
-   * For a long import: pages are written once instead of by way of the log, in larger
-   * transactions. Only while no one else has the models open; otherwise without effect. A
-   * killed process leaves a store that is as sound; the next opening brings the log back.
-   */
-  bulk(on: boolean): void {
-    this.#writable()
-    this.#records.setBulk(on)
-  }
-
   /** Starts a record whose hash is not yet known. @returns its handle for the calls below */
   beginImport(handle?: number): number {
-    this.#writable()
     return this.#records.beginImport(handle)
   }
 
@@ -137,36 +116,34 @@ export class LocalStore {
   }
 
   /** Seals an import under its address; the same record twice is kept once. */
-  finishImport(handle: number): { sha256: string; bytes: number } {
+  finishImport(handle: number): Promise<{ sha256: string; bytes: number }> {
     return this.#records.finishImport(handle)
   }
 
   /** Drops an import; without effect on one that is finished. */
   abortImport(handle: number): void {
-    this.#tidy(() => this.#records.abortImport(handle))
+    this.#records.abortImport(handle)
+    this.#reserve.ensure()
   }
 
   /** See `Store.openRecord`. */
   openRecord(sha: string, bytes: number): PartialRecord {
-    this.#writable()
     return this.#records.openRecord(sha, bytes)
   }
 
   /** See `Store.putChunk`. */
   putChunk(sha: string, index: number, data: Uint8Array, chunkSha256: string): void {
-    this.#writable()
     this.#records.putChunk(sha, index, data, chunkSha256)
   }
 
   /** See `Store.sealRecord`. */
   sealRecord(sha: string): void {
-    this.#writable()
     this.#records.sealRecord(sha)
   }
 
   /** See `Store.getChunk`. */
-  getChunk(sha: string, index: number): { data: Uint8Array; sha256: string } {
-    return this.#records.getChunk(sha, index)
+  getChunk(sha: string, index: number): Chunk {
+    return this.#reader.chunk(sha, index)
   }
 
   /** See `Store.readRecord`. */
@@ -176,14 +153,14 @@ export class LocalStore {
 
   /** See `Store.hasRecords`. */
   hasRecords(shas: readonly string[]): Set<string> {
-    return this.#records.hasRecords(shas)
+    return new Set(shas.filter((sha) => isSealed(this.#folder, sha)))
   }
 
   /** See `Store.putModel`. Under a name that is taken, the old model is replaced. */
   putModel(manifest: Manifest): void {
-    this.#writable()
-    const freed = this.#change(() => {
-      const old = this.#recordsOf(manifest.name)
+    const records = this.#records
+    const old = this.#recordsOf(manifest.name)
+    this.#change(() => {
       this.#run(
         `INSERT INTO model (name, manifest) VALUES (?, ?)
          ON CONFLICT (name) DO UPDATE SET manifest = excluded.manifest`,
@@ -193,25 +170,25 @@ export class LocalStore {
       this.#run('DELETE FROM model_record WHERE model = ?', manifest.name)
       for (const sha of new Set(manifest.records.map((r) => r.sha256)))
         this.#run('INSERT INTO model_record (model, sha256) VALUES (?, ?)', manifest.name, sha)
-      return this.#dropUnused(old)
     })
-    if (freed > 0) this.#shrink()
+    if (this.#removeUnused(records, old) > 0) this.#shrink()
   }
 
   #recordsOf(model: string): string[] {
-    return this.#models
-      .prepare<[string], string>('SELECT sha256 FROM model_record WHERE model = ?')
-      .pluck()
-      .all(model) as string[]
+    return this.#guard(() =>
+      this.#models
+        .prepare<[string], string>('SELECT sha256 FROM model_record WHERE model = ?')
+        .pluck()
+        .all(model),
+    )
   }
 
-  /** Deletes those of the records that no model uses. @returns how many */
-  #dropUnused(shas: readonly string[]): number {
-    const drop = this.#models.prepare(
-      `DELETE FROM record WHERE sha256 = ?
-       AND NOT EXISTS (SELECT 1 FROM model_record m WHERE m.sha256 = record.sha256)`,
-    )
-    return shas.reduce((sum, sha) => sum + drop.run(sha).changes, 0)
+  /** Removes those of the records that no model uses. @returns bytes freed */
+  #removeUnused(records: Records, shas: Iterable<string>): number {
+    const used = this.#models.prepare('SELECT 1 FROM model_record WHERE sha256 = ?')
+    let freed = 0
+    for (const sha of shas) if (!this.#guard(() => used.get(sha))) freed += records.remove(sha)
+    return freed
   }
 
   /** The manifest of a name as UTF-8 JSON: the thread that asked makes objects of it. */
@@ -242,14 +219,20 @@ export class LocalStore {
     return this.modelNames().flatMap((name) => this.getModel(name) ?? [])
   }
 
-  /** See `Store.removeModel`. */
+  /** See `Store.removeModel`. On a full disk, too, things can be removed. */
   removeModel(name: string): number {
-    return this.#remove(() => {
-      const shas = this.#recordsOf(name)
-      if (this.#run('DELETE FROM model WHERE name = ?', name) === 0)
-        throw new MdiError('not-found', `There is no model named ${name} in the store.`)
-      this.#dropUnused(shas)
-    })
+    const records = this.#records
+    const shas = this.#recordsOf(name)
+    this.#freeing(() =>
+      this.#change(() => {
+        if (this.#run('DELETE FROM model WHERE name = ?', name) === 0)
+          throw new MdiError('not-found', `There is no model named ${name} in the store.`)
+      }),
+    )
+    const freed = this.#removeUnused(records, shas)
+    const pages = this.#freeing(() => this.#shrink())
+    this.#reserve.ensure()
+    return freed + pages
   }
 
   /**
@@ -258,21 +241,9 @@ export class LocalStore {
    * @returns bytes freed
    */
   removeUnused(keep: readonly string[]): number {
-    const kept = new Set(keep)
-    return this.#remove(() => {
-      const all = this.#models
-        .prepare<[], string>('SELECT sha256 FROM record WHERE sha256 IS NOT NULL')
-        .pluck()
-        .all() as string[]
-      this.#dropUnused(all.filter((sha) => !kept.has(sha)))
-    })
-  }
-
-  /** On a full disk, too, things can be removed. @returns bytes freed */
-  #remove(drop: () => void): number {
-    this.#writable()
-    this.#freeing(() => this.#change(drop))
-    const freed = this.#freeing(() => this.#shrink())
+    const wanted = new Set(keep)
+    const all = [...listRecords(this.#folder)].filter((sha) => !wanted.has(sha))
+    const freed = this.#removeUnused(this.#records, all)
     this.#reserve.ensure()
     return freed
   }
@@ -287,7 +258,7 @@ export class LocalStore {
 
   /** See `Store.setConfig`. */
   setConfig(key: string, value: string): void {
-    this.#writable()
+    if (this.#readOnly) throw this.#refusal()
     // A few bytes that matter more than the reserve, which the next start sets aside again.
     this.#freeing(() =>
       guarded(configPath(this.#folder), () =>
@@ -301,8 +272,10 @@ export class LocalStore {
     )
   }
 
-  /** Closes both databases and gives the folder back. */
+  /** Closes every file and gives the folder back. Imports under way are dropped. */
   close(): void {
+    this.#writer?.close()
+    this.#reader.release()
     this.#models.close()
     this.#config.close()
     this.#unlock()

@@ -94,12 +94,7 @@ export const importPath = async (
     const manifest = await importExport(found.folder, store, { name, onProgress, signal })
     return { manifest, resumed: 0 }
   }
-  await store.bulk(true)
-  try {
-    return await importFiles(found, store, options)
-  } finally {
-    await store.bulk(false)
-  }
+  return importFiles(found, store, options)
 }
 
 const importFiles = async (

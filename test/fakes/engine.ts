@@ -43,6 +43,7 @@ export const testModel = async (
   const source: RecordSource = {
     header: (sha256) => store.record(sha256).tensors,
     read: (sha256, offset, length) => store.record(sha256).bytes.slice(offset, offset + length),
+    release: () => undefined,
   }
   return { file, manifest, source }
 }

@@ -36,8 +36,8 @@ export const chunksOf = (data: Uint8Array): Uint8Array[] =>
 export const addressOfBytes = (data: Uint8Array): string => addressOf(chunksOf(data).map(hashOf))
 
 /** Imports a record by the store's own calls. @returns its address */
-export const putRecord = (store: LocalStore, data: Uint8Array): string => {
+export const putRecord = async (store: LocalStore, data: Uint8Array): Promise<string> => {
   const handle = store.beginImport()
   for (const chunk of chunksOf(data)) store.writeImport(handle, chunk, sumsOf(chunk))
-  return store.finishImport(handle).sha256
+  return (await store.finishImport(handle)).sha256
 }

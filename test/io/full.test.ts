@@ -32,15 +32,15 @@ const fill = (): void => {
     assert.equal((error as { code?: unknown }).code, 'ENOSPC')
   }
 }
-const put = (store: LocalStore, seed: number, bytes: number): string =>
+const put = (store: LocalStore, seed: number, bytes: number): Promise<string> =>
   putRecord(store, bytesOf(seed, bytes))
 const full = { name: 'MdiError', code: 'disk-full' }
 let kept = ''
 
-before(() => {
+before(async () => {
   if (!mounted) return
   const store = new LocalStore({ folder })
-  kept = put(store, 1, 3_000_000)
+  kept = await put(store, 1, 3_000_000)
   store.close()
 })
 
@@ -62,12 +62,12 @@ test('an import that fills the disk is dropped, and its room comes back', { skip
   store.close()
 })
 
-test('on a disk without a byte left a model can be removed', { skip }, () => {
+test('on a disk without a byte left a model can be removed', { skip }, async () => {
   const store = new LocalStore({ folder })
-  const other = put(store, 9, 9_000_000)
+  const other = await put(store, 9, 9_000_000)
   store.putModel({ name: 'm', records: [{ sha256: other }] } as unknown as Manifest)
   fill()
-  assert.throws(() => put(store, 10, 9_000_000), full)
+  await assert.rejects(put(store, 10, 9_000_000), full)
   assert.ok(store.removeModel('m') >= 9_000_000)
   assert.ok(free() >= 9_000_000)
   store.close()

@@ -1,15 +1,25 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdtempSync, rmSync, statSync, truncateSync } from 'node:fs'
+import {
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { LocalStore } from '../../services/io/store.ts'
+import { limits } from '../../services/limits.ts'
 import { uniform } from '../../services/model/philox.ts'
-import { addressOfBytes, bytesOf, putRecord } from './bytes.ts'
+import { addressOfBytes, bytesOf, chunksOf, hashOf } from './bytes.ts'
 
 const importer = fileURLToPath(new URL('./importer.ts', import.meta.url))
 
@@ -75,38 +85,88 @@ test('a process killed at any moment leaves a store that opens and goes on', asy
     for (const { name } of store.listModels()) store.removeModel(name)
     store.removeUnused([])
     store.close()
-    assert.ok(statSync(join(folder, 'models.sqlite')).size < 1_000_000)
+    assert.deepEqual(readdirSync(join(folder, 'records')), [])
   } finally {
     rmSync(folder, { recursive: true })
   }
 })
 
-test('a log cut at any byte, as by a power cut, leaves whole records only', () => {
+test('a log cut at any byte, as by a power cut, leaves whole chunks only, and the fetch goes on', () => {
   const folder = mkdtempSync(join(tmpdir(), 'mdi-cut-'))
   const from = join(folder, 'from')
   const store = new LocalStore({ folder: from })
+  const C = limits.chunkBytes
+  const data = bytesOf(1, 2 * C + 1_500_000)
+  const chunks = chunksOf(data)
+  const sha = addressOfBytes(data)
+  const logOf = (name: string) =>
+    readdirSync(join(name, 'records')).find((file) => file.endsWith('-wal')) ?? ''
   try {
-    const shas = [1, 2, 3].map((seed) => putRecord(store, bytesOf(seed, 1_500_000)))
-    const log = statSync(join(from, 'models.sqlite-wal')).size
-    assert.ok(log > 4_000_000, 'the log is not written back yet')
-    const kept: number[] = []
+    store.openRecord(sha, data.length)
+    // The log is written back when it is longer than two chunks: the last ones stay in it.
+    const put = (to: LocalStore, i: number) => {
+      const chunk = chunks[i] as Uint8Array
+      to.putChunk(sha, i, chunk, hashOf(chunk))
+    }
+    for (const i of [2, 0, 1]) put(store, i)
+    const log = statSync(join(from, 'records', logOf(from))).size
+    assert.ok(log > C, 'the log is not written back yet')
+    const kept = new Set<number>()
     for (let i = 0; i < 12; i++) {
       const to = join(folder, `to${i}`)
       cpSync(from, to, { recursive: true })
-      rmSync(join(to, 'models.sqlite-shm'))
-      truncateSync(join(to, 'models.sqlite-wal'), Math.floor(uniform(9, i) * log))
+      const wal = join(to, 'records', logOf(to))
+      rmSync(wal.replace(/-wal$/, '-shm'))
+      truncateSync(wal, Math.floor(uniform(9, i) * log))
       const copy = new LocalStore({ folder: to })
-      const here = copy.hasRecords(shas)
-      for (const sha of here) assert.equal(addressOfBytes(copy.readRecord(sha, 0, 1_500_000)), sha)
-      // In order: a later record never without the earlier ones.
-      assert.deepEqual([...here], shas.slice(0, here.size))
-      kept.push(here.size)
+      const { have } = copy.openRecord(sha, data.length)
+      // In order: a later chunk never without the earlier ones.
+      assert.deepEqual(have, [2, 0, 1].slice(0, have.length).sort())
+      kept.add(have.length)
+      for (const i of [0, 1, 2]) if (!have.includes(i)) put(copy, i)
+      copy.sealRecord(sha)
+      assert.deepEqual(copy.readRecord(sha, 0, data.length), data)
       copy.close()
       rmSync(to, { recursive: true })
     }
-    assert.ok(new Set(kept).size > 2, `the cuts were at different places: ${kept}`)
+    assert.ok(kept.size > 1, `the cuts were at different places: ${[...kept]}`)
   } finally {
     store.close()
+    rmSync(folder, { recursive: true })
+  }
+})
+
+test('a fetched record whose file is damaged is fetched anew', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'mdi-part-'))
+  const data = bytesOf(1, 2_000_000)
+  const sha = addressOfBytes(data)
+  const part = join(folder, 'records', `${sha}.part`)
+  try {
+    const first = new LocalStore({ folder })
+    first.openRecord(sha, data.length)
+    first.putChunk(sha, 0, data, hashOf(data))
+    first.close()
+    const whole = readFileSync(part)
+    for (const broken of [
+      Buffer.from('no database at all, whatever its name says'.repeat(50)),
+      Buffer.alloc(0),
+      Buffer.concat([whole.subarray(0, 100), Buffer.alloc(70_000, 0x5a)]),
+    ]) {
+      writeFileSync(part, broken)
+      const store = new LocalStore({ folder })
+      assert.deepEqual(store.openRecord(sha, data.length).have, [])
+      store.close()
+    }
+    // Of another length, too: what was fetched was another's.
+    writeFileSync(part, whole)
+    const store = new LocalStore({ folder })
+    assert.deepEqual(store.openRecord(sha, data.length - 1).have, [])
+    assert.deepEqual(store.openRecord(sha, data.length).have, [])
+    store.putChunk(sha, 0, data, hashOf(data))
+    store.sealRecord(sha)
+    assert.deepEqual(store.readRecord(sha, 0, data.length), data)
+    store.close()
+  } finally {
     rmSync(folder, { recursive: true })
   }
 })

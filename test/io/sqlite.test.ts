@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -83,7 +92,7 @@ test('a record comes back as it was written, in any pieces, beside the writer', 
       const second = await writer.finish()
       assert.equal(addressOfBytes(reader.read(second.sha256, 0, second.bytes)), second.sha256)
     } finally {
-      reader.close()
+      reader.release()
     }
   }))
 
@@ -105,7 +114,7 @@ test('a reader gives the tensors of a record', () =>
       assert.throws(() => reader.read(sha, -1, 2), { code: 'bad-value' })
       assert.throws(() => reader.read(sha, 0.5, 2), { code: 'bad-value' })
     } finally {
-      reader.close()
+      reader.release()
     }
   }))
 
@@ -179,9 +188,22 @@ test('a record that does not match its address is dropped', () =>
     await assert.rejects(store.getChunk(sha, 0), { code: 'not-found' })
   }))
 
+const linkOf = (path: string): string => {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return ''
+  }
+}
+
+/** What a data folder takes on the disk, without the reserve. */
+const sizeOf = (folder: string): number =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name !== 'reserve')
+    .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0)
+
 test('models share records; a removed one gives its room back to the disk', () =>
   withStore(async (store, folder) => {
-    const file = join(folder, 'models.sqlite')
     const [a, b, c] = [
       await put(store, bytesOf(11, 6 * MiB)),
       await put(store, bytesOf(12, 8 * MiB)),
@@ -193,18 +215,40 @@ test('models share records; a removed one gives its room back to the disk', () =
       (await store.listModels()).map((m) => m.name),
       ['one', 'two'],
     )
+    const before = sizeOf(folder)
     const first = await store.removeModel('one')
     assert.ok(first >= 6 * MiB && first < 7 * MiB, `${first} bytes`)
+    assert.ok(sizeOf(folder) <= before - 6 * MiB, 'they are back')
     assert.deepEqual(await store.hasRecords([a, b, c]), new Set([b, c]))
     assert.equal(addressOfBytes(await store.readRecord(b, 0, 8 * MiB)), b)
     // A model under a name that is taken replaces the old one.
     await store.putModel(manifest('two', [c]))
     assert.deepEqual(await store.hasRecords([b, c]), new Set([c]))
     await store.removeModel('two')
-    assert.ok(statSync(file).size < MiB, `${statSync(file).size} bytes are left`)
+    assert.ok(sizeOf(folder) < MiB, `${sizeOf(folder)} bytes are left`)
     assert.equal(await store.getModel('two'), undefined)
     const gone = refused('not-found', /^There is no model named two in the store\.$/)
     await assert.rejects(store.removeModel('two'), gone)
+  }))
+
+test('a removed model takes room no longer than it is read', () =>
+  withStore(async (store, folder) => {
+    const sha = await put(store, bytesOf(16, 5 * MiB))
+    await store.putModel(manifest('m', [sha]))
+    const reader = new RecordReader({ folder })
+    assert.equal(reader.read(sha, 0, 10).length, 10)
+    // The store's own reader, too, has it open.
+    await store.readRecord(sha, 0, 10)
+    await store.removeModel('m')
+    const open = () =>
+      readdirSync('/proc/self/fd').filter((fd) =>
+        linkOf(`/proc/self/fd/${fd}`).includes(`${sha}.sqlite`),
+      )
+    assert.equal(open().length, 1)
+    assert.deepEqual(reader.read(sha, 0, 5 * MiB), bytesOf(16, 5 * MiB))
+    reader.release()
+    assert.deepEqual(open(), [])
+    assert.throws(() => reader.read(sha, 0, 10), { code: 'not-found' })
   }))
 
 test('records of a broken-off import are removed when asked, wanted ones kept', () =>
@@ -235,7 +279,7 @@ test('a full store says so, and takes the next record when there is room', () =>
     async (store, folder) => {
       const kept = await put(store, bytesOf(21, 5 * MiB))
       const writer = await store.createRecord()
-      const full = refused('disk-full', /^There is no room left for .*models\.sqlite: free some/)
+      const full = refused('disk-full', /^There is no room left for .*records: free some/)
       await assert.rejects(writer.write(bytesOf(22, 48 * MiB)), full)
       await writer.abort()
       // All of its chunks are on their way before the first is answered; the next record's, too.
@@ -250,7 +294,7 @@ test('a full store says so, and takes the next record when there is room', () =>
       await store.putModel(manifest('m', [kept]))
       assert.equal(addressOfBytes(await store.readRecord(kept, 0, 5 * MiB)), kept)
       await put(store, bytesOf(23, 5 * MiB))
-      assert.ok(statSync(join(folder, 'models.sqlite')).size <= 14 * MiB)
+      assert.ok(sizeOf(join(folder, 'records')) <= 14 * MiB)
     },
     { maxBytes: 14 * MiB },
   ))
@@ -311,26 +355,35 @@ test('an opened store without a folder, of another kind, newer or damaged: one s
     new LocalStore(options).close()
   }))
 
-test('damage on disk is found when a record is read', () =>
-  withFolder((folder) => {
-    const file = join(folder, 'models.sqlite')
+test('damage on disk is found when a record is read, and a later import heals it', () =>
+  withFolder(async (folder) => {
     const store = new LocalStore({ folder })
     const data = bytesOf(31, 3 * MiB)
-    const sha256 = putRecord(store, data)
-    store.close()
+    const sha256 = await putRecord(store, data)
+    const other = await putRecord(store, bytesOf(32, 1_000))
+    const file = join(folder, 'records', `${sha256}.sqlite`)
+    const damage = refused('bad-file', /damaged on disk .*: remove its model and import it again/)
     const bytes = readFileSync(file)
     const at = bytes.indexOf(Buffer.from(data.subarray(2 * MiB, 2 * MiB + 16)))
     assert.ok(at > 0)
     bytes.writeUInt8((bytes[at] ?? 0) ^ 1, at)
-    writeFileSync(file, bytes)
-    const reader = new RecordReader({ folder })
-    assert.throws(
-      () => reader.read(sha256, 0, 10),
-      refused('bad-file', /damaged on disk: remove its model and import it again/),
-    )
-    reader.close()
-    truncateSync(file, MiB)
-    assert.throws(() => new LocalStore({ folder }).readRecord(sha256, 0, 10), { name: 'MdiError' })
+    const header = Buffer.concat([bytes.subarray(0, 100), Buffer.alloc(40_000, 0x5a)])
+    const empty = Buffer.alloc(0)
+    const foreign = readFileSync(join(folder, 'records', `${other}.sqlite`))
+    const cut = bytes.subarray(0, MiB)
+    for (const broken of [bytes, cut, header, Buffer.from('no database'), empty, foreign]) {
+      writeFileSync(file, broken)
+      const reader = new RecordReader({ folder })
+      assert.throws(() => reader.read(sha256, 2 * MiB, 10), damage)
+      assert.throws(() => store.readRecord(sha256, 2 * MiB, 10), damage)
+      // Nothing else suffers.
+      assert.deepEqual(reader.read(other, 0, 1_000), bytesOf(32, 1_000))
+      reader.release()
+      store.readRecord(other, 0, 1)
+    }
+    assert.equal(await putRecord(store, data), sha256)
+    assert.deepEqual(store.readRecord(sha256, 0, data.length), data)
+    store.close()
   }))
 
 test('calls before the start and after the end are refused', () =>
@@ -351,7 +404,7 @@ test('a store whose records have other names is refused, its settings are kept',
     store.setConfig('epoch', '7')
     store.close()
     const db = new Database(join(folder, 'models.sqlite'))
-    db.pragma('user_version = 1')
+    db.pragma('user_version = 2')
     db.close()
     const earlier = refused('store', /was written by an earlier version of mdi.* import them again/)
     assert.throws(() => new LocalStore({ folder }), earlier)
@@ -361,9 +414,8 @@ test('a store whose records have other names is refused, its settings are kept',
     again.close()
   }))
 
-test('in bulk the next record begins while the last is still on its way', () =>
+test('the next record begins while the last is still on its way', () =>
   withStore(async (store) => {
-    await store.bulk(true)
     const finished: Promise<{ sha256: string }>[] = []
     for (const seed of [31, 32, 33]) {
       const writer = await store.createRecord()
@@ -375,6 +427,40 @@ test('in bulk the next record begins while the last is still on its way', () =>
       shas,
       [31, 32, 33].map((seed) => addressOfBytes(bytesOf(seed, 26 * MiB + seed))),
     )
-    await store.bulk(false)
     assert.equal((await store.hasRecords(shas)).size, 3)
+  }))
+
+test('a store that is closed while a record goes to the disk keeps it', () =>
+  withFolder(async (folder) => {
+    const store = new SqliteStore(entry, { folder })
+    await store.start()
+    const writer = await store.createRecord()
+    await writer.write(bytesOf(41, 9 * MiB))
+    const finished = writer.finish()
+    await new Promise((resolve) => setImmediate(resolve))
+    const [{ sha256 }] = await Promise.all([finished, store.close()])
+    const again = new LocalStore({ folder, readOnly: true })
+    assert.deepEqual(again.readRecord(sha256, 0, 9 * MiB), bytesOf(41, 9 * MiB))
+    again.close()
+  }))
+
+test('what is no address becomes no path', () =>
+  withFolder(async (folder) => {
+    const store = new LocalStore({ folder })
+    writeFileSync(join(folder, 'x.sqlite'), 'x')
+    for (const name of [
+      '../x',
+      '',
+      'A'.repeat(64),
+      `${'a'.repeat(64)}\n`,
+      `../../${'a'.repeat(64)}`,
+    ]) {
+      assert.equal(store.hasRecords([name]).size, 0)
+      assert.throws(() => store.readRecord(name, 0, 1), { code: 'not-found' })
+      assert.throws(() => store.openRecord(name, 1), { code: 'bad-value' })
+      assert.throws(() => store.putChunk(name, 0, new Uint8Array(1), ''), { name: 'MdiError' })
+      assert.throws(() => store.sealRecord(name), { name: 'MdiError' })
+    }
+    store.close()
+    assert.ok(existsSync(join(folder, 'x.sqlite')))
   }))

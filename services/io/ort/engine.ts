@@ -51,6 +51,14 @@ export class OrtEngine implements Engine {
   }
 
   async load(assignment: EngineAssignment, onProgress?: OnProgress): Promise<EngineReport> {
+    try {
+      return await this.#load(assignment, onProgress)
+    } finally {
+      this.#options.source.release()
+    }
+  }
+
+  async #load(assignment: EngineAssignment, onProgress?: OnProgress): Promise<EngineReport> {
     const { manifest, first, end, arithmetic, context } = assignment
     await this.#dropEnds()
     const { choice, times } = await this.#forms(arithmetic)

@@ -26,6 +26,8 @@ import type { RecordTensor } from '../../model/record.ts'
 export interface RecordSource {
   header(sha256: string): RecordTensor[]
   read(sha256: string, offset: number, length: number): Uint8Array
+  /** Lets go of the record read last. */
+  release(): void
 }
 
 /** Elements that are converted at a time. */

@@ -17,7 +17,7 @@ export const runEngineWorker = (port: MessagePort, options: EngineWorkerOptions)
     unload: () => engine.unload(),
     close: async () => {
       await engine.close()
-      source.close()
+      source.release()
     },
   })
 }
