@@ -1,8 +1,10 @@
 /** `mdi models`, `mdi remove NAME` and `mdi export NAME FOLDER` */
 import type { Command } from 'commander'
+import { isOwned } from '../io/datafolder.ts'
 import { exportModel } from '../io/exported.ts'
 import { type Entry, findModel, openStore, peekStore } from '../lifecycle/local.ts'
 import { dropUnfinished, unfinished } from '../lifecycle/pull.ts'
+import { dropRuntimeFiles } from '../lifecycle/runtimefiles.ts'
 import { catalogue } from '../model/catalogue.ts'
 import { formatSource } from '../model/sources.ts'
 import type { Manifest } from '../model/spec.ts'
@@ -48,6 +50,8 @@ type Listing = {
   models: ReturnType<typeof listOf>
   catalogue: ReturnType<typeof catalogueOf>
   unfinished: string[]
+  /** Bytes of weights that no model has, as an import leaves them that was broken off. */
+  leftBytes: number
 }
 
 const showHere = ({ models }: Listing, boards: number): void => {
@@ -99,6 +103,10 @@ const show = (listing: Listing, { about, nodes }: Boards): void => {
     process.stdout.write(
       `A download of ${name} is unfinished: pull it again to go on, or drop it with \`mdi remove ${name}\`.\n`,
     )
+  if (listing.leftBytes > 0)
+    process.stdout.write(
+      `An import or a transfer was broken off; what it left takes ${bytes(listing.leftBytes)}: do it again to go on, or drop it with \`mdi remove --unfinished\`.\n`,
+    )
 }
 
 const addList = (program: Command, entry: Entry): void => {
@@ -117,6 +125,8 @@ const addList = (program: Command, entry: Entry): void => {
           models: listOf(models, boards),
           catalogue: catalogueOf(new Set(models.map((m) => m.name)), boards),
           unfinished: await unfinished(folder),
+          // Whoever has the store may be writing just these.
+          leftBytes: store && !isOwned(folder) ? await store.unusedBytes() : 0,
         }
         if (!options.json) show(listing, boards)
         else {
@@ -129,24 +139,48 @@ const addList = (program: Command, entry: Entry): void => {
     })
 }
 
+const removeOne = async (entry: Entry, folder: string, name: string): Promise<void> => {
+  const dropped = await dropUnfinished(folder, name)
+  if (dropped) process.stdout.write(`Dropped the unfinished download of ${name}.\n`)
+  const store = await openStore(entry, folder)
+  try {
+    if (dropped && !(await store.getModel(name))) return
+    const manifest = await findModel(store, name)
+    const records = await store.removeModel(manifest.name)
+    const freed = records + (await dropRuntimeFiles(folder, store))
+    process.stdout.write(`Removed ${manifest.name}; ${bytes(freed)} are free again.\n`)
+  } finally {
+    await store.close()
+  }
+}
+
+const removeUnfinished = async (entry: Entry, folder: string): Promise<void> => {
+  const store = await openStore(entry, folder)
+  try {
+    const downloads = await unfinished(folder)
+    for (const name of downloads) await dropUnfinished(folder, name)
+    const freed = (await store.removeUnused()) + (await dropRuntimeFiles(folder, store))
+    for (const name of downloads)
+      process.stdout.write(`Dropped the unfinished download of ${name}.\n`)
+    if (freed > 0)
+      process.stdout.write(`Dropped what was unfinished; ${bytes(freed)} are free again.\n`)
+    else if (downloads.length === 0) process.stdout.write('Nothing is unfinished.\n')
+  } finally {
+    await store.close()
+  }
+}
+
 const addRemove = (program: Command, entry: Entry): void => {
   program
     .command('remove')
     .description('remove a model and the weights that no other model uses')
-    .argument('<name>')
-    .action(async (name: string, _options: unknown, command: Command) => {
+    .argument('[name]')
+    .option('--unfinished', 'drop what broken-off downloads, imports and transfers left')
+    .action((name: string | undefined, options: { unfinished?: boolean }, command: Command) => {
       const folder = dataFolder(command)
-      const dropped = await dropUnfinished(folder, name)
-      if (dropped) process.stdout.write(`Dropped the unfinished download of ${name}.\n`)
-      const store = await openStore(entry, folder)
-      try {
-        if (dropped && !(await store.getModel(name))) return
-        const manifest = await findModel(store, name)
-        const freed = await store.removeModel(manifest.name)
-        process.stdout.write(`Removed ${manifest.name}; ${bytes(freed)} are free again.\n`)
-      } finally {
-        await store.close()
-      }
+      if (name !== undefined && !options.unfinished) return removeOne(entry, folder, name)
+      if (name === undefined && options.unfinished) return removeUnfinished(entry, folder)
+      return command.error('error: Say which model, or --unfinished, and not both.')
     })
 }
 

@@ -116,13 +116,31 @@ export const lockFolder = (options: StoreFolder): (() => void) => {
   }
 }
 
-const ownerName = (path: string): string => {
+const ownerPid = (path: string): number | undefined => {
   try {
     const pid = Number.parseInt(readFileSync(path, 'utf8'), 10)
-    if (pid === process.pid) return `this process (${pid})`
-    if (pid > 0) return `process ${pid}`
+    return pid > 0 ? pid : undefined
   } catch {
     // Not written yet, or just removed.
+    return undefined
   }
-  return 'another process'
+}
+
+const ownerName = (path: string): string => {
+  const pid = ownerPid(path)
+  if (pid === undefined) return 'another process'
+  return pid === process.pid ? `this process (${pid})` : `process ${pid}`
+}
+
+/** Whether a process has the data folder, as far as can be told without the lock. */
+export const isOwned = (folder: string): boolean => {
+  const pid = ownerPid(join(folder, ownerFile))
+  if (pid === undefined) return false
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    // Another user's process may not be signalled.
+    return codeOf(error) === 'EPERM'
+  }
 }

@@ -77,7 +77,8 @@ export const prepareRecords = (folder: string): void => {
 /** Addresses of the records here, whole or being fetched. */
 export const listRecords = (folder: string): Set<string> =>
   guarded(recordsPath(folder), () => {
-    const names = readdirSync(recordsPath(folder))
+    const path = recordsPath(folder)
+    const names = existsSync(path) ? readdirSync(path) : []
     return new Set(names.flatMap((name) => /^([0-9a-f]{64})\.(sqlite|part)$/.exec(name)?.[1] ?? []))
   })
 
@@ -91,15 +92,23 @@ export const unknownRecord = (sha256: string): MdiError =>
 
 const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0
 
+/** A database's file, and those that SQLite keeps beside it. */
+const filesOf = (path: string): string[] =>
+  ['', '-wal', '-shm', '-journal'].map((ending) => path + ending)
+
+/** Bytes that a record takes on the disk, whole or being fetched. */
+export const recordBytes = (folder: string, sha256: string): number =>
+  [sealedPath(folder, sha256), partPath(folder, sha256)]
+    .flatMap(filesOf)
+    .reduce((sum, file) => sum + sizeOf(file), 0)
+
 /** Removes a database with its log. @returns bytes freed */
 export const removeFile = (path: string): number =>
-  ['', '-wal', '-shm', '-journal']
-    .map((ending) => path + ending)
-    .reduce((freed, file) => {
-      const bytes = sizeOf(file)
-      guarded(file, () => rmSync(file, { force: true }))
-      return freed + bytes
-    }, 0)
+  filesOf(path).reduce((freed, file) => {
+    const bytes = sizeOf(file)
+    guarded(file, () => rmSync(file, { force: true }))
+    return freed + bytes
+  }, 0)
 
 /** Bytes that all records take on the disk. */
 export const recordsBytes = (folder: string): number => {

@@ -29,6 +29,7 @@ const operations = [
   'modelBytes',
   'modelNames',
   'removeModel',
+  'unusedBytes',
   'removeUnused',
   'getConfig',
   'setConfig',
@@ -308,8 +309,13 @@ export class SqliteStore implements Store {
     return this.#call('removeModel', [name])
   }
 
+  /** Bytes of records that no model uses, as a broken-off import or transfer leaves them. */
+  unusedBytes(): Promise<number> {
+    return this.#call('unusedBytes', [])
+  }
+
   /**
-   * Removes records that no model uses, as a broken-off import or transfer leaves them.
+   * Removes records that no model uses.
    * @param keep hashes that are still wanted
    * @returns bytes freed
    */

@@ -9,7 +9,7 @@ import type { PartialRecord } from '../ports.ts'
 import { type Connection, guarded, type StoreFolder } from './database.ts'
 import { configPath, lockFolder, modelsPath, openConfig, openModels } from './datafolder.ts'
 import { type Chunk, RecordReader } from './reader.ts'
-import { type ChunkSums, isSealed, listRecords } from './recordfile.ts'
+import { type ChunkSums, isSealed, listRecords, recordBytes } from './recordfile.ts'
 import { Records } from './records.ts'
 import { Reserve } from './reserve.ts'
 
@@ -158,7 +158,7 @@ export class LocalStore {
 
   /** See `Store.putModel`. Under a name that is taken, the old model is replaced. */
   putModel(manifest: Manifest): void {
-    const records = this.#records
+    if (this.#readOnly) throw this.#refusal()
     const old = this.#recordsOf(manifest.name)
     this.#change(() => {
       this.#run(
@@ -171,7 +171,7 @@ export class LocalStore {
       for (const sha of new Set(manifest.records.map((r) => r.sha256)))
         this.#run('INSERT INTO model_record (model, sha256) VALUES (?, ?)', manifest.name, sha)
     })
-    if (this.#removeUnused(records, old) > 0) this.#shrink()
+    if (this.#removeAll(this.#unused(old)) > 0) this.#shrink()
   }
 
   #recordsOf(model: string): string[] {
@@ -183,12 +183,17 @@ export class LocalStore {
     )
   }
 
-  /** Removes those of the records that no model uses. @returns bytes freed */
-  #removeUnused(records: Records, shas: Iterable<string>): number {
-    const used = this.#models.prepare('SELECT 1 FROM model_record WHERE sha256 = ?')
-    let freed = 0
-    for (const sha of shas) if (!this.#guard(() => used.get(sha))) freed += records.remove(sha)
-    return freed
+  /** Those of the records that no model uses. */
+  #unused(shas: Iterable<string>): string[] {
+    return this.#guard(() => {
+      const used = this.#models.prepare('SELECT 1 FROM model_record WHERE sha256 = ?')
+      return [...shas].filter((sha) => !used.get(sha))
+    })
+  }
+
+  #removeAll(shas: readonly string[]): number {
+    const records = this.#records
+    return shas.reduce((freed, sha) => freed + records.remove(sha), 0)
   }
 
   /** The manifest of a name as UTF-8 JSON: the thread that asked makes objects of it. */
@@ -221,7 +226,7 @@ export class LocalStore {
 
   /** See `Store.removeModel`. On a full disk, too, things can be removed. */
   removeModel(name: string): number {
-    const records = this.#records
+    if (this.#readOnly) throw this.#refusal()
     const shas = this.#recordsOf(name)
     this.#freeing(() =>
       this.#change(() => {
@@ -229,21 +234,27 @@ export class LocalStore {
           throw new MdiError('not-found', `There is no model named ${name} in the store.`)
       }),
     )
-    const freed = this.#removeUnused(records, shas)
+    const freed = this.#removeAll(this.#unused(shas))
     const pages = this.#freeing(() => this.#shrink())
     this.#reserve.ensure()
     return freed + pages
   }
 
+  /** Bytes of records that no model uses, as a broken-off import or transfer leaves them. */
+  unusedBytes(): number {
+    const unused = this.#unused(listRecords(this.#folder))
+    return unused.reduce((sum, sha) => sum + recordBytes(this.#folder, sha), 0)
+  }
+
   /**
-   * Removes records that no model uses, as a broken-off import or transfer leaves them.
+   * Removes records that no model uses.
    * @param keep hashes that are still wanted
    * @returns bytes freed
    */
   removeUnused(keep: readonly string[]): number {
     const wanted = new Set(keep)
-    const all = [...listRecords(this.#folder)].filter((sha) => !wanted.has(sha))
-    const freed = this.#removeUnused(this.#records, all)
+    const unused = this.#unused(listRecords(this.#folder)).filter((sha) => !wanted.has(sha))
+    const freed = this.#removeAll(unused)
     this.#reserve.ensure()
     return freed
   }

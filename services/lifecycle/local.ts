@@ -2,7 +2,6 @@
  * Puts the parts together: a store, an engine, and a ring of one in this process. What
  * runs a ring of many is composed from the same parts.
  */
-import { join } from 'node:path'
 import { MdiError } from '../errors.ts'
 import type { GenerationModel } from '../gateway/generation.ts'
 import { Generations } from '../gateway/generation.ts'
@@ -19,6 +18,7 @@ import { kvPosition, modelCost, ownerBytes } from '../plan/cost.ts'
 import type { Arithmetic, EngineReport, Links, OnProgress, Store } from '../ports.ts'
 import { RingNode } from '../ring/node.ts'
 import { sequencesFor } from '../ring/places.ts'
+import { runtimeFolder } from './runtimefiles.ts'
 
 /** The main file, with which every worker starts. */
 export type Entry = string | URL
@@ -168,7 +168,7 @@ export const openLocal = async (
   const context = contextFor(manifest, options.context)
   const available = availableMemory(options.memoryBytes)
   checkFits(manifest, 0, spec.layers, true, context, available, ownerBytes(manifest))
-  const runtime = join(folder, 'runtime')
+  const runtime = runtimeFolder(folder)
   const engine = new WorkerEngine(entry, { store: folder, folder: runtime, threads })
   const { model, close } = textSide(entry, manifest, context)
   try {

@@ -1,6 +1,5 @@
 /** A node: agent, engine, store and links of one board, joined. Runs until it is stopped. */
 import { randomUUID } from 'node:crypto'
-import { join } from 'node:path'
 import { Agent, type AgentEffect, type AgentEvent } from '../control/agent.ts'
 import { MdiError } from '../errors.ts'
 import { realClock, realRandom } from '../io/clock.ts'
@@ -20,6 +19,7 @@ import { Holdings } from './holdings.ts'
 import { CHUNK_ROWS, checkFits, type Entry, openStore, sequenceBytes } from './local.ts'
 import { changes, log, setLogLevel } from './log.ts'
 import { NodeBus } from './nodebus.ts'
+import { runtimeFolder } from './runtimefiles.ts'
 import { Self } from './self.ts'
 
 const TICK_MS = 1_000
@@ -73,7 +73,7 @@ class Node {
     this.#store = store
     this.#engine = new WorkerEngine(entry, {
       store: config.data,
-      folder: join(config.data, 'runtime'),
+      folder: runtimeFolder(config.data),
       threads,
     })
     const weights = new WeightServer(store)

@@ -77,20 +77,46 @@ test('a full disk ends an import with one sentence', {
   isRefused(ran, /no room left|disk .*full|are free/i)
 })
 
-test('an import that is killed leaves a store that opens, and goes on', async () => {
-  const data = dataFolder('killed')
+/** Starts an import and kills it when some layers are in and others are not. */
+const killImport = async (data: string): Promise<void> => {
   const records = join(data, 'records')
-  const child = startMdi({ entry, data }, ['import', at('large.gguf')])
-  const ran = finished(child)
   mkdirSync(records, { recursive: true })
   const watcher = watch(records)
-  // Some layers are in, others are not.
+  const child = startMdi({ entry, data }, ['import', at('large.gguf')])
+  const ran = finished(child)
   for await (const _ of on(watcher)) {
     const sealed = readdirSync(records).filter((file) => file.endsWith('.sqlite'))
     if (sealed.length > 1 || child.exitCode !== null) break
   }
   child.kill('SIGKILL')
   assert.equal((await ran).signal, 'SIGKILL', 'killed before it was done')
+}
+
+test('what a broken-off import left is told, and dropped when asked', async () => {
+  const data = dataFolder('left')
+  await killImport(data)
+  const told = await runMdi({ entry, data }, 'models')
+  const left = /broken off; what it left takes [\d.]+ [kM]B: .* `mdi remove --unfinished`/
+  assert.match(told.stdout, left)
+  const dropped = await runMdi({ entry, data }, 'remove', '--unfinished')
+  assert.equal(dropped.code, 0, dropped.stderr)
+  assert.match(dropped.stdout, /^Dropped what was unfinished; [\d.]+ [kM]B are free again\.\n$/)
+  assert.deepEqual(readdirSync(join(data, 'records')), [])
+  assert.doesNotMatch((await runMdi({ entry, data }, 'models')).stdout, /broken off/)
+  const again = await runMdi({ entry, data }, 'remove', '--unfinished')
+  assert.equal(again.stdout, 'Nothing is unfinished.\n')
+  const neither = await runMdi({ entry, data }, 'remove')
+  assert.equal(neither.code, 2)
+  assert.match(neither.stderr, /Say which model, or --unfinished/)
+  // The whole import is as the first one would have been.
+  const whole = await runMdi({ entry, data }, 'import', at('large.gguf'))
+  assert.equal(whole.code, 0, whole.stderr)
+  assert.doesNotMatch((await runMdi({ entry, data }, 'models')).stdout, /broken off/)
+})
+
+test('an import that is killed leaves a store that opens, and goes on', async () => {
+  const data = dataFolder('killed')
+  await killImport(data)
   assert.deepEqual(await models(data), [], 'a half import is no model')
   const again = await runMdi({ entry, data }, 'import', at('large.gguf'))
   assert.equal(again.code, 0, again.stderr)

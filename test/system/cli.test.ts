@@ -1,6 +1,6 @@
 /** The command line with real processes: what people do with it, also wrongly. */
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -234,7 +234,14 @@ test('models are listed, as a table and as a document, and removed', async () =>
   const listed = await runMdi(mdi, 'models', '--json')
   const { models } = JSON.parse(listed.stdout) as { models: { name: string }[] }
   assert.deepEqual(models.map((m) => m.name).sort(), ['second', 'small'])
+  // The engine's files of it go with it, and no other model's.
+  const runtime = () => readdirSync(join(mdi.data, 'runtime')).filter((f) => f.endsWith('.bin'))
+  const before = runtime()
+  const ran = await runMdi(mdi, 'generate', '--model', 'second', '--max-tokens', '2', 'x')
+  assert.equal(ran.code, 0, ran.stderr)
+  assert.ok(runtime().length > before.length)
   const removed = await runMdi(mdi, 'remove', 'second')
+  assert.deepEqual(runtime(), before)
   assert.match(removed.stdout, /^Removed second; .* are free again\.\n$/)
   assert.doesNotMatch((await runMdi(mdi, 'models')).stdout, /second/)
 })
