@@ -147,7 +147,7 @@ const removeOne = async (entry: Entry, folder: string, name: string): Promise<vo
     if (dropped && !(await store.getModel(name))) return
     const manifest = await findModel(store, name)
     const records = await store.removeModel(manifest.name)
-    const freed = records + (await dropRuntimeFiles(folder, store))
+    const freed = records + (await dropRuntimeFiles(folder, (shas) => store.hasRecords(shas)))
     process.stdout.write(`Removed ${manifest.name}; ${bytes(freed)} are free again.\n`)
   } finally {
     await store.close()
@@ -159,7 +159,9 @@ const removeUnfinished = async (entry: Entry, folder: string): Promise<void> => 
   try {
     const downloads = await unfinished(folder)
     for (const name of downloads) await dropUnfinished(folder, name)
-    const freed = (await store.removeUnused()) + (await dropRuntimeFiles(folder, store))
+    const freed =
+      (await store.removeUnused()) +
+      (await dropRuntimeFiles(folder, (shas) => store.hasRecords(shas)))
     for (const name of downloads)
       process.stdout.write(`Dropped the unfinished download of ${name}.\n`)
     if (freed > 0)

@@ -18,7 +18,7 @@ import { kvPosition, modelCost, ownerBytes } from '../plan/cost.ts'
 import type { Arithmetic, EngineReport, Links, OnProgress, Store } from '../ports.ts'
 import { RingNode } from '../ring/node.ts'
 import { sequencesFor } from '../ring/places.ts'
-import { runtimeFolder } from './runtimefiles.ts'
+import { runtimeFolder, withRoom } from './runtimefiles.ts'
 
 /** The main file, with which every worker starts. */
 export type Entry = string | URL
@@ -172,9 +172,12 @@ export const openLocal = async (
   const engine = new WorkerEngine(entry, { store: folder, folder: runtime, threads })
   const { model, close } = textSide(entry, manifest, context)
   try {
-    const report = await engine.load(
-      { manifest, first: 0, end: spec.layers, ends: true, arithmetic, context },
-      onProgress,
+    const part = { manifest, first: 0, end: spec.layers, ends: true, arithmetic, context }
+    const report = await withRoom(
+      folder,
+      () => manifest,
+      () => undefined,
+      () => engine.load(part, onProgress),
     )
     const node = await startAlone(engine, manifest, context, chunkRows, available)
     return {

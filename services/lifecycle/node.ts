@@ -19,7 +19,7 @@ import { Holdings } from './holdings.ts'
 import { CHUNK_ROWS, checkFits, type Entry, openStore, sequenceBytes } from './local.ts'
 import { changes, log, setLogLevel } from './log.ts'
 import { NodeBus } from './nodebus.ts'
-import { runtimeFolder } from './runtimefiles.ts'
+import { runtimeFolder, withRoom } from './runtimefiles.ts'
 import { Self } from './self.ts'
 
 const TICK_MS = 1_000
@@ -238,10 +238,18 @@ class Node {
   }
 
   async #fetch(assignment: Assignment, onProgress: OnProgress): Promise<void> {
-    await this.#holdings.fetch(assignment, onProgress)
+    await this.#withRoom(() => this.#holdings.fetch(assignment, onProgress))
     const speed = await this.#engine.measure(assignment.arithmetic)
     const held = await this.#holdings.held()
     this.#feed({ kind: 'identity', identity: this.#self.identity(speed, held, this.#loadedBytes) })
+  }
+
+  #withRoom<T>(work: () => Promise<T>): Promise<T> {
+    const tell = (freed: number) =>
+      log(
+        `The disk is full: ${Math.round(freed / 1e6)} MB that were prepared of other models are given up.`,
+      )
+    return withRoom(this.#config.data, () => this.#holdings.manifest, tell, work)
   }
 
   async #load(assignment: Assignment, onProgress: OnProgress): Promise<void> {
@@ -250,10 +258,8 @@ class Node {
     const { first, end, starter, arithmetic, context } = assignment
     const available = this.#self.memory(this.#loadedBytes)
     checkFits(manifest, first, end, starter, Math.min(context, 256), available)
-    const report = await this.#engine.load(
-      { manifest, first, end, ends: starter, arithmetic, context },
-      onProgress,
-    )
+    const part = { manifest, first, end, ends: starter, arithmetic, context }
+    const report = await this.#withRoom(() => this.#engine.load(part, onProgress))
     this.#loadedBytes = report.weightBytes
   }
 
