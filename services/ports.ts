@@ -44,8 +44,13 @@ export type OnProgress = (progress: Progress) => void
 export interface RecordWriter {
   /** Appends bytes of any length; the store cuts them into its chunks. */
   write(bytes: Uint8Array): Promise<void>
-  /** Seals the record. @returns its address (`model/address`) and its length */
-  finish(): Promise<{ sha256: string; bytes: number }>
+  /**
+   * Seals the record.
+   * @param expected its address, where that is known beforehand
+   * @returns its address (`model/address`) and its length
+   * @throws MdiError `bad-file` where it has another one; it is dropped then
+   */
+  finish(expected?: string): Promise<{ sha256: string; bytes: number }>
   /** Drops what was written. */
   abort(): Promise<void>
 }

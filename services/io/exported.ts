@@ -1,5 +1,4 @@
 /** Writes a model of the store into a folder, for carrying it elsewhere, and reads it back. */
-import { createHash } from 'node:crypto'
 import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDiskFull, MdiError } from '../errors.ts'
@@ -99,10 +98,10 @@ export const exportModel = async (
 /** Whether a folder is an exported model. */
 export const isExport = (folder: string): Promise<boolean> => there(join(folder, EXPORT_FILE))
 
-type Target = Pick<
-  Store,
-  'hasRecords' | 'openRecord' | 'putChunk' | 'sealRecord' | 'putModel' | 'getModel'
->
+type Target = Pick<Store, 'hasRecords' | 'createRecord' | 'putModel' | 'getModel'>
+
+/** Bytes of a record that are read at a time. */
+const STEP = 1 << 20
 
 /** Whether two models have the same weights. */
 const sameRecords = (a: Manifest, b: Manifest): boolean =>
@@ -147,11 +146,18 @@ export const importExport = async (
     }
     const there = await store.getModel(manifest.name)
     if (there && !sameRecords(there, manifest)) throw anotherModel(manifest.name)
+    let before: Promise<unknown> = Promise.resolve()
     for (const ref of records) {
+      if (here.has(ref.sha256)) {
+        tell(ref.bytes)
+        continue
+      }
       const source = sources.get(ref.sha256) as ByteSource
-      if (here.has(ref.sha256)) tell(ref.bytes)
-      else await copyRecord(source, ref, store, { tell, signal })
+      const { sealed } = await copyRecord(folder.name, source, ref, store, { tell, signal })
+      await before
+      before = sealed
     }
+    await before
     await store.putModel(manifest)
     return manifest
   } finally {
@@ -171,22 +177,55 @@ const checkHeader = async (
   checkRecord(name, manifest, ref, readRecordHeader(head, source.size))
 }
 
+/**
+ * Reads and sends one record; the next bytes are read while these are written.
+ * @returns resolves once it is sealed, which the next record need not wait for
+ */
 const copyRecord = async (
+  name: string,
   source: ByteSource,
   { sha256, bytes }: RecordRef,
   store: Target,
   { tell, signal }: { tell(bytes: number): void; signal?: AbortSignal | undefined },
-): Promise<void> => {
-  const held = new Set((await store.openRecord(sha256, bytes)).have)
-  for (let at = 0, i = 0; at < bytes; at += limits.chunkBytes, i++) {
-    if (signal?.aborted) throw cancelled()
-    const length = Math.min(limits.chunkBytes, bytes - at)
-    if (!held.has(i)) {
-      const data = await source.read(at, length)
-      const hash = createHash('sha256').update(data).digest('hex')
-      await store.putChunk(sha256, i, data, hash)
-    }
-    tell(length)
+): Promise<{ sealed: Promise<unknown> }> => {
+  const writer = await store.createRecord()
+  const drop = async (error: unknown): Promise<never> => {
+    await writer.abort().catch(() => undefined)
+    throw error
   }
-  await store.sealRecord(sha256)
+  const rooms = [new Uint8Array(STEP), new Uint8Array(STEP)]
+  const read = (at: number): Promise<Uint8Array> => {
+    const piece = source.read(at, Math.min(STEP, bytes - at), rooms[(at / STEP) % 2])
+    // It is awaited below; until then a failure must not count as unhandled.
+    piece.catch(() => undefined)
+    return piece
+  }
+  try {
+    let next = read(0)
+    for (let at = 0; at < bytes; at += STEP) {
+      if (signal?.aborted) throw cancelled()
+      const piece = await next
+      next = read(Math.min(at + STEP, bytes))
+      await writer.write(piece)
+      tell(piece.length)
+    }
+    await next
+  } catch (error) {
+    return drop(error)
+  }
+  const sealed = writer
+    .finish(sha256)
+    .catch((error) =>
+      drop(
+        error instanceof MdiError && error.code === 'bad-file'
+          ? new MdiError(
+              'bad-file',
+              `${name}: ${RECORDS}/${sha256} does not match its hash: export the model again.`,
+              { cause: error },
+            )
+          : error,
+      ),
+    )
+  sealed.catch(() => undefined)
+  return { sealed }
 }

@@ -118,9 +118,16 @@ export class Records {
    * Seals an import under its address once all of it is on the disk, which the next import
    * need not wait for. The same record twice is kept once, the later one: it is sound.
    */
-  async finishImport(handle: number): Promise<{ sha256: string; bytes: number }> {
+  async finishImport(
+    handle: number,
+    expected?: string,
+  ): Promise<{ sha256: string; bytes: number }> {
     const { path, db, chunks, bytes } = this.#importOf(handle)
     const sha = addressOf(chunks)
+    if (expected !== undefined && sha !== expected) {
+      this.abortImport(handle)
+      throw new MdiError('bad-file', `Record ${expected} does not match its hash.`)
+    }
     this.#imports.delete(handle)
     try {
       insertRecord(db, sha, bytes)
@@ -132,6 +139,8 @@ export class Records {
       throw storeError(error, recordsPath(this.#folder))
     }
     this.#dropPart(sha)
+    // It may have the file open that was there before.
+    this.#reader.release()
     return { sha256: sha, bytes }
   }
 

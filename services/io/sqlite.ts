@@ -242,11 +242,13 @@ export class SqliteStore implements Store {
           if (sent.length > WRITES_AHEAD) await sent.shift()
         }
       },
-      finish: async () => {
+      finish: async (expected) => {
         // Nothing is waited for before its call has its turn: the next record may begin.
         if (filled > 0) send()
         this.#rooms.push(chunk.buffer)
-        const finished = inTurn(Promise.resolve(), () => this.#call('finishImport', [handle]))
+        const finished = inTurn(Promise.resolve(), () =>
+          this.#call('finishImport', [handle, expected]),
+        )
         await Promise.all(sent)
         return finished
       },

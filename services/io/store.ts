@@ -115,9 +115,9 @@ export class LocalStore {
     this.#records.writeImport(handle, chunk, sums)
   }
 
-  /** Seals an import under its address; the same record twice is kept once. */
-  finishImport(handle: number): Promise<{ sha256: string; bytes: number }> {
-    return this.#records.finishImport(handle)
+  /** Seals an import under its address; see `RecordWriter.finish`. */
+  finishImport(handle: number, expected?: string): Promise<{ sha256: string; bytes: number }> {
+    return this.#records.finishImport(handle, expected)
   }
 
   /** Drops an import; without effect on one that is finished. */

@@ -131,6 +131,21 @@ test('the same record twice is kept once; a dropped one leaves nothing', () =>
     await assert.rejects(writer.finish(), /finished or dropped/)
   }))
 
+test('a record that was to be another one is dropped', () =>
+  withStore(async (store) => {
+    const data = bytesOf(17, 5 * MiB)
+    const writer = await store.createRecord()
+    await writer.write(data)
+    const other = refused('bad-file', /does not match its hash/)
+    await assert.rejects(writer.finish(addressOfBytes(bytesOf(18, 5 * MiB))), other)
+    await writer.abort()
+    assert.equal(await store.unusedBytes(), 0)
+    const again = await store.createRecord()
+    await again.write(data)
+    assert.equal((await again.finish(addressOfBytes(data))).sha256, addressOfBytes(data))
+    assert.ok((await store.unusedBytes()) >= 5 * MiB)
+  }))
+
 test('a transfer resumes with the chunks that are here, and checks each and the whole', () =>
   withFolder(async (folder) => {
     const data = bytesOf(6, 9 * MiB)
