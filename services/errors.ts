@@ -78,8 +78,12 @@ const isCode = (value: unknown): value is ErrorCode =>
 export const errorFrom = (plain: { code?: unknown; message?: unknown }): MdiError =>
   new MdiError(isCode(plain.code) ? plain.code : 'bad-value', String(plain.message))
 
+/** The code of an error of the system or of SQLite; empty where it has none. */
+export const codeOf = (error: unknown): string =>
+  String((error as { code?: unknown } | null)?.code ?? '')
+
 /** Whether an error of the operating system says that the disk is full. */
 export const isDiskFull = (error: unknown): boolean => {
-  const code = (error as { code?: unknown } | null)?.code
+  const code = codeOf(error)
   return code === 'ENOSPC' || code === 'EDQUOT' || code === 'SQLITE_FULL'
 }

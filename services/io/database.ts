@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { basename } from 'node:path'
 import Database from 'better-sqlite3'
-import { isDiskFull, MdiError } from '../errors.ts'
+import { codeOf, isDiskFull, MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 
 export type Connection = Database.Database
@@ -49,10 +49,6 @@ export const damagedRecord = (path: string): MdiError =>
     'bad-file',
     `A weight record is damaged on disk (${path}): remove its model and import it again.`,
   )
-
-/** An SQLite or system error's code, or what stands for none. */
-export const codeOf = (error: unknown): string =>
-  String((error as { code?: unknown } | null)?.code ?? '')
 
 /**
  * An error of SQLite or the file system as an operating error, naming the file; anything

@@ -8,12 +8,11 @@
  * survives. They are apart because what is damaged among weights and manifests can be thrown
  * away and fetched again, and the identity must not go with it.
  */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { MdiError } from '../errors.ts'
+import { codeOf, MdiError } from '../errors.ts'
 import {
   type Connection,
-  codeOf,
   configFile,
   connect,
   guarded,
@@ -23,6 +22,7 @@ import {
   type StoreFolder,
   storeError,
 } from './database.ts'
+import { ownerName, ownerPath } from './folderowner.ts'
 
 /** 3: records stand in files of their own. */
 const modelsSchema: Schema = {
@@ -53,7 +53,6 @@ CREATE TABLE config (
 }
 
 const lockFile = 'lock.sqlite'
-const ownerFile = 'owner.pid'
 
 const missing = (folder: string): MdiError =>
   new MdiError('not-found', `There is no store in ${folder} yet: import a model first.`)
@@ -91,7 +90,7 @@ export const openConfig = (options: FolderOptions): Connection => {
  */
 export const lockFolder = (options: StoreFolder): (() => void) => {
   const { folder } = options
-  const owner = join(folder, ownerFile)
+  const owner = ownerPath(folder)
   guarded(folder, () => mkdirSync(folder, { recursive: true, mode: 0o700 }))
   const path = join(folder, lockFile)
   const db = guarded(path, () => connect(path, options))
@@ -106,41 +105,12 @@ export const lockFolder = (options: StoreFolder): (() => void) => {
     if (codeOf(error) !== 'SQLITE_BUSY') throw storeError(error, path)
     throw new MdiError(
       'store',
-      `The store in ${folder} is in use by ${ownerName(owner)}: stop it, or use another data folder.`,
+      `The store in ${folder} is in use by ${ownerName(folder)}: stop it, or use another data folder.`,
       { cause: error },
     )
   }
   return () => {
     rmSync(owner, { force: true })
     db.close()
-  }
-}
-
-const ownerPid = (path: string): number | undefined => {
-  try {
-    const pid = Number.parseInt(readFileSync(path, 'utf8'), 10)
-    return pid > 0 ? pid : undefined
-  } catch {
-    // Not written yet, or just removed.
-    return undefined
-  }
-}
-
-const ownerName = (path: string): string => {
-  const pid = ownerPid(path)
-  if (pid === undefined) return 'another process'
-  return pid === process.pid ? `this process (${pid})` : `process ${pid}`
-}
-
-/** Whether a process has the data folder, as far as can be told without the lock. */
-export const isOwned = (folder: string): boolean => {
-  const pid = ownerPid(join(folder, ownerFile))
-  if (pid === undefined) return false
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    // Another user's process may not be signalled.
-    return codeOf(error) === 'EPERM'
   }
 }

@@ -1,107 +1,25 @@
 /**
- * The store in a thread of its own: SQLite is synchronous, and a card is slow. This is
- * the way to it by messages, and the thread's own loop.
+ * The store in a thread of its own (`storeworker.ts`): SQLite is synchronous, and a card is
+ * slow. This is the way to it by messages; nothing here loads SQLite.
  */
-import { parentPort, Worker, workerData } from 'node:worker_threads'
+import { Worker } from 'node:worker_threads'
 import { crc32 } from 'node:zlib'
 import { errorFrom, MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
+import { parseManifest } from '../model/manifest.ts'
 import type { Manifest } from '../model/spec.ts'
 import type { PartialRecord, RecordWriter, Store } from '../ports.ts'
-import { LocalStore, parseManifest, type StoreOptions } from './store.ts'
+import type { LocalStore, StoreOptions } from './store.ts'
+import type { Answer, Call, Failure, Operation } from './storeworker.ts'
 
 /** What `workerData.mode` is in the store's thread. */
 export const storeMode = 'store'
-
-/** The operations of `LocalStore` that are called from outside. */
-const operations = [
-  'beginImport',
-  'writeImport',
-  'finishImport',
-  'abortImport',
-  'openRecord',
-  'putChunk',
-  'sealRecord',
-  'getChunk',
-  'readRecord',
-  'hasRecords',
-  'putModel',
-  'modelBytes',
-  'modelNames',
-  'removeModel',
-  'unusedBytes',
-  'removeUnused',
-  'getConfig',
-  'setConfig',
-  'close',
-] as const
-type Operation = (typeof operations)[number]
-
-type Call = { id: number; operation: Operation; values: unknown[] }
-type Failure = { operating: boolean; code?: string; message: string; stack?: string }
-/** `id` 0 is the answer to opening the store. */
-type Answer = { id: number; value?: unknown; failure?: Failure }
-
-const failureOf = (error: unknown): Failure => {
-  if (error instanceof MdiError) return { operating: true, ...error.toJSON() }
-  const { message, stack } = error instanceof Error ? error : new Error(String(error))
-  return { operating: false, message, ...(stack === undefined ? {} : { stack }) }
-}
 
 const errorOf = (failure: Failure): Error => {
   if (failure.operating) return errorFrom(failure)
   const error = new Error(failure.message)
   if (failure.stack !== undefined) error.stack = failure.stack
   return error
-}
-
-/** Large results are handed over instead of copied. */
-const handedOver = (value: unknown): ArrayBuffer[] => {
-  const data = value instanceof Uint8Array ? value : (value as { data?: unknown } | null)?.data
-  const buffer = data instanceof Uint8Array ? data.buffer : undefined
-  return buffer instanceof ArrayBuffer ? [buffer] : []
-}
-
-/** The store's thread: opens what `workerData.options` says and answers calls in order. */
-export const runStoreWorker = (): void => {
-  const port = parentPort
-  if (!port) throw new Error('the store runs in a worker thread')
-  const reply = (answer: Answer): void => port.postMessage(answer, handedOver(answer.value))
-  const attempt = <T>(id: number, work: () => T): T | undefined => {
-    try {
-      return work()
-    } catch (error) {
-      reply({ id, failure: failureOf(error) })
-      return undefined
-    }
-  }
-  const store = attempt(0, () => new LocalStore((workerData as { options: StoreOptions }).options))
-  if (!store) return
-  reply({ id: 0 })
-  /** Answers that wait for the disk while the next calls are carried out. */
-  const waiting = new Set<Promise<void>>()
-  const call = ({ id, operation, values }: Call): void => {
-    const run = store[operation] as (...values: unknown[]) => unknown
-    attempt(id, () => {
-      const result = run.apply(store, values)
-      if (!(result instanceof Promise))
-        // The bytes of a write go back to be used again: as garbage they would pile up.
-        return reply({ id, value: operation === 'writeImport' ? values[1] : result })
-      const answered = result
-        .then(
-          (value) => reply({ id, value }),
-          (error) => reply({ id, failure: failureOf(error) }),
-        )
-        .finally(() => waiting.delete(answered))
-      waiting.add(answered)
-    })
-  }
-  port.on('message', async (message: Call) => {
-    if (message.operation !== 'close') return call(message)
-    await Promise.all(waiting)
-    call(message)
-    port.close()
-  })
 }
 
 /** Chunks of a record on their way to the store's thread: more than a transaction, so that reading goes on while one is written. */

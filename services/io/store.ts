@@ -4,6 +4,7 @@
  */
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
+import { parseManifest } from '../model/manifest.ts'
 import type { Manifest } from '../model/spec.ts'
 import type { PartialRecord } from '../ports.ts'
 import { type Connection, guarded, type StoreFolder } from './database.ts'
@@ -292,10 +293,6 @@ export class LocalStore {
     this.#unlock()
   }
 }
-
-/** A manifest of the store. */
-export const parseManifest = (bytes: Uint8Array): Manifest =>
-  JSON.parse(new TextDecoder().decode(bytes)) as Manifest
 
 type Opened = { models: Connection; config: Connection; unlock: () => void }
 

@@ -70,3 +70,7 @@ export const readManifest = (bytes: Uint8Array, sha256: string): Manifest => {
   }
   throw bad()
 }
+
+/** A manifest as the store keeps it, in UTF-8. */
+export const parseManifest = (bytes: Uint8Array): Manifest =>
+  JSON.parse(new TextDecoder().decode(bytes)) as Manifest
