@@ -9,6 +9,7 @@ import { limits } from '../limits.ts'
 import { parseManifest } from '../model/manifest.ts'
 import type { Manifest } from '../model/spec.ts'
 import type { PartialRecord, RecordWriter, Store } from '../ports.ts'
+import { Digests } from './digest.ts'
 import type { LocalStore, StoreOptions } from './store.ts'
 import type { Answer, Call, Failure, Operation } from './storeworker.ts'
 
@@ -40,6 +41,7 @@ export class SqliteStore implements Store {
   #turn: Promise<unknown> = Promise.resolve()
   /** Memory that went to the store's thread with bytes and came back. */
   readonly #rooms: ArrayBuffer[] = []
+  readonly #digests = new Digests()
   #ended: Error | undefined
   #closing: Promise<void> | undefined
 
@@ -133,17 +135,14 @@ export class SqliteStore implements Store {
     let filled = 0
     const send = (): void => {
       const part = chunk.subarray(0, filled)
-      // By a thread of Node's own, while this one goes on.
-      const digest = crypto.subtle.digest('SHA-256', part)
+      const digest = this.#digests.of(part)
       const crc = crc32(part)
-      inTurn(digest, (bytes) =>
-        this.#call(
-          'writeImport',
-          [handle, part, { sha256: Buffer.from(bytes).toString('hex'), crc }],
-          [part.buffer],
-        ).then((back: unknown) => {
-          this.#rooms.push((back as Uint8Array<ArrayBuffer>).buffer)
-        }),
+      inTurn(digest, (sha256) =>
+        this.#call('writeImport', [handle, part, { sha256, crc }], [part.buffer]).then(
+          (back: unknown) => {
+            this.#rooms.push((back as Uint8Array<ArrayBuffer>).buffer)
+          },
+        ),
       )
       chunk = room()
       filled = 0

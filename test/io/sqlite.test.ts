@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import Database from 'better-sqlite3'
+import { Digests, digestAside, digestHere } from '../../services/io/digest.ts'
 import { RecordReader } from '../../services/io/reader.ts'
 import { SqliteStore } from '../../services/io/sqlite.ts'
 import { LocalStore, type StoreOptions } from '../../services/io/store.ts'
@@ -458,6 +459,19 @@ test('a store that is closed while a record goes to the disk keeps it', () =>
     assert.deepEqual(again.readRecord(sha256, 0, 9 * MiB), bytesOf(41, 9 * MiB))
     again.close()
   }))
+
+test('a chunk has the same hash whichever thread makes it', async () => {
+  for (const length of [0, 1, 5_000_000]) {
+    const data = new Uint8Array(bytesOf(51, length))
+    const digests = new Digests()
+    for (let i = 0; i < 3; i++) assert.equal(await digests.of(data), hashOf(data))
+    assert.equal(digestHere(data), hashOf(data))
+    const aside = digestAside(data)
+    // As a chunk's memory is: handed on as soon as it is under way.
+    data.fill(0)
+    assert.equal(await aside, hashOf(bytesOf(51, length)))
+  }
+})
 
 test('what is no address becomes no path', () =>
   withFolder(async (folder) => {
