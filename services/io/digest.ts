@@ -1,8 +1,8 @@
 /**
  * SHA-256 of chunks of weights, the most costly thing that an import does with a byte.
  * A processor with instructions for it is quickest when the thread that has the chunk does it
- * at once: Node's own threads are given a copy. One without them, as boards have, takes ten times as
- * long, and then several chunks are done side by side by Node's threads.
+ * at once: Node's own threads are given a copy. One without them, as boards have, takes three times
+ * as long and more, and then several chunks are done side by side by Node's threads.
  */
 import { createHash } from 'node:crypto'
 
