@@ -1,5 +1,6 @@
 /** Files as byte sources for the model readers. */
 import { createHash } from 'node:crypto'
+import { constants } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { MdiError } from '../errors.ts'
@@ -28,7 +29,8 @@ export const openFile = async (path: string): Promise<FileSource> => {
       cause: error,
     })
   }
-  const handle = await open(path, 'r').catch(refuse)
+  // Without waiting: a pipe under a model's name would be waited for until somebody writes.
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(refuse)
   const stat = await handle.stat()
   if (!stat.isFile()) {
     await handle.close()

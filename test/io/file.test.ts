@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -19,4 +20,8 @@ test('a file reads at any place; what cannot be read is said', async (t) => {
   await file.close()
   await assert.rejects(openFile(join(folder, 'b')), /Cannot read .*b: there is no such file\./)
   await assert.rejects(openFile(folder), /it is not a file\./)
+  // Nobody writes into it, ever.
+  const pipe = join(folder, 'tokenizer.json')
+  execFileSync('mkfifo', [pipe])
+  await assert.rejects(openFile(pipe), /it is not a file\./)
 })
