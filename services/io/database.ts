@@ -45,10 +45,7 @@ const damaged = (path: string): MdiError => {
 
 /** The error for a weight record whose file is not what was written. */
 export const damagedRecord = (path: string): MdiError =>
-  new MdiError(
-    'bad-file',
-    `A weight record is damaged on disk (${path}): remove its model and import it again.`,
-  )
+  new MdiError('bad-file', `A weight record is damaged on disk (${path}): import its model again.`)
 
 /**
  * An error of SQLite or the file system as an operating error, naming the file; anything
@@ -66,7 +63,8 @@ export const storeError = (error: unknown, path: string): unknown => {
     return made('store', `${path} is in use by another process: stop that and try again.`)
   if (code.startsWith('SQLITE_IOERR'))
     return made('store', `The disk fails at ${path} (${code}): it may be worn out.`)
-  if (/^SQLITE_(READONLY|CANTOPEN|PERM)|^E(ACCES|PERM|ROFS|NOTDIR|NOENT|EXIST)$/.test(code))
+  if (code === 'ENOENT') return made('store', `${path} is not there any more.`)
+  if (/^SQLITE_(READONLY|CANTOPEN|PERM)|^E(ACCES|PERM|ROFS|NOTDIR|ISDIR|EXIST)$/.test(code))
     return made('store', `${path} cannot be opened for writing (${code}): check its permissions.`)
   return error
 }

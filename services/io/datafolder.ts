@@ -2,11 +2,10 @@
  * The data folder: its databases and its lock.
  *
  * It holds two databases, and one for each weight record (`recordfile.ts`). `models.sqlite`
- * has the models' manifests, written with synchronous NORMAL: after a power cut the last
- * transactions may be missing, never half of one, and what is missing is fetched again.
- * `config.sqlite` has identity, epochs and settings, written with FULL: what was confirmed
- * survives. They are apart because what is damaged among weights and manifests can be thrown
- * away and fetched again, and the identity must not go with it.
+ * has the models' manifests, `config.sqlite` identity, epochs and settings. Both are written
+ * with synchronous FULL: what was confirmed survives a power cut, so a record's file may go
+ * once its model has. They are apart because what is damaged among weights and manifests can
+ * be thrown away and fetched again, and the identity must not go with it.
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -72,14 +71,17 @@ const open = (path: string, schema: Schema, options: FolderOptions): Connection 
 
 /** The models' manifests. @throws MdiError `not-found` where there is nothing to read */
 export const openModels = (options: FolderOptions): Connection =>
-  open(modelsPath(options.folder), modelsSchema, options)
+  durable(open(modelsPath(options.folder), modelsSchema, options), options)
 
-/** Identity and settings. @throws as `openModels` */
-export const openConfig = (options: FolderOptions): Connection => {
-  const db = open(configPath(options.folder), configSchema, options)
+/** What was confirmed survives a power cut. */
+const durable = (db: Connection, options: FolderOptions): Connection => {
   if (!options.readOnly) db.pragma('synchronous = FULL')
   return db
 }
+
+/** Identity and settings. @throws as `openModels` */
+export const openConfig = (options: FolderOptions): Connection =>
+  durable(open(configPath(options.folder), configSchema, options), options)
 
 /**
  * Takes the data folder for this process. The lock is the kernel's (through an exclusive

@@ -39,6 +39,7 @@ export const openFile = async (path: string): Promise<FileSource> => {
   return {
     name,
     size: stat.size,
+    version: `${stat.ino}-${stat.mtimeMs}`,
     close: () => handle.close(),
     read: async (offset, length, into) => {
       const bytes = into?.subarray(0, length) ?? new Uint8Array(length)

@@ -7,7 +7,7 @@ import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { type RecordTensor, readRecordHeader, recordHeaderLength } from '../model/record.ts'
 import { type Connection, damagedRecord, guarded, type StoreFolder } from './database.ts'
-import { openSealed, sealedPath } from './recordfile.ts'
+import { openSealed, sealedPath, setAside } from './recordfile.ts'
 
 /** How many chunks a record of `bytes` has. */
 export const chunkCount = (bytes: number): number => Math.ceil(bytes / limits.chunkBytes)
@@ -38,8 +38,24 @@ export class RecordReader {
     if (this.#open?.sha256 === sha256) return this.#open
     this.release()
     const { folder } = this.#options
-    this.#open = { sha256, ...openSealed(folder, sha256, this.#options) }
+    this.#open = this.#sound(sha256, () => ({
+      sha256,
+      ...openSealed(folder, sha256, this.#options),
+    }))
     return this.#open
+  }
+
+  /** Reads from a record; one that proves damaged is a record no longer. */
+  #sound<T>(sha256: string, work: () => T): T {
+    try {
+      return work()
+    } catch (error) {
+      if (error instanceof MdiError && error.code === 'bad-file') {
+        this.release()
+        setAside(this.#options.folder, sha256)
+      }
+      throw error
+    }
   }
 
   /** One chunk, checked against its CRC. @throws MdiError `not-found`, `bad-value`, `bad-file` */
@@ -47,16 +63,18 @@ export class RecordReader {
     const { db, bytes } = this.#find(sha256)
     const length = chunkLength(bytes, number)
     const path = sealedPath(this.#options.folder, sha256)
-    const row = guarded(path, () =>
-      db
-        .prepare<[number], Chunk & { crc32: number }>(
-          'SELECT data, sha256, crc32 FROM chunk WHERE number = ?',
-        )
-        .get(number),
-    )
-    if (!row || row.data.length !== length || crc32(row.data) !== row.crc32)
-      throw damagedRecord(path)
-    return { data: row.data, sha256: row.sha256 }
+    return this.#sound(sha256, () => {
+      const row = guarded(path, () =>
+        db
+          .prepare<[number], Chunk & { crc32: number }>(
+            'SELECT data, sha256, crc32 FROM chunk WHERE number = ?',
+          )
+          .get(number),
+      )
+      if (!row || row.data.length !== length || crc32(row.data) !== row.crc32)
+        throw damagedRecord(path)
+      return { data: row.data, sha256: row.sha256 }
+    })
   }
 
   /** A sealed record's length in bytes. @throws MdiError `not-found`, `bad-file` */

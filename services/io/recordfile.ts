@@ -44,6 +44,7 @@ export type ChunkSums = { sha256: string; crc: number }
 
 const SEALED = '.sqlite'
 const PART = '.part'
+const DAMAGED = '.damaged'
 const NEW = '.new'
 
 /** The folder of a data folder's records. */
@@ -61,6 +62,9 @@ const fileOf = (folder: string, sha256: string, ending: string): string => {
 export const sealedPath = (folder: string, sha256: string): string => fileOf(folder, sha256, SEALED)
 /** The file of a record that is being fetched. */
 export const partPath = (folder: string, sha256: string): string => fileOf(folder, sha256, PART)
+/** What proved damaged: it is no record any more, so that it is fetched or imported again. */
+export const damagedPath = (folder: string, sha256: string): string =>
+  fileOf(folder, sha256, DAMAGED)
 /** The file of a record that is being imported. */
 export const newPath = (folder: string, number: number): string =>
   join(recordsPath(folder), number + NEW)
@@ -70,16 +74,19 @@ export const prepareRecords = (folder: string): void => {
   const path = recordsPath(folder)
   guarded(path, () => {
     mkdirSync(path, { recursive: true, mode: 0o700 })
-    for (const name of readdirSync(path)) if (name.includes(NEW)) rmSync(join(path, name))
+    for (const name of readdirSync(path))
+      if (name.includes(NEW)) rmSync(join(path, name), { recursive: true })
   })
 }
 
-/** Addresses of the records here, whole or being fetched. */
+/** Addresses of the records here: whole, being fetched, or damaged. */
 export const listRecords = (folder: string): Set<string> =>
   guarded(recordsPath(folder), () => {
     const path = recordsPath(folder)
     const names = existsSync(path) ? readdirSync(path) : []
-    return new Set(names.flatMap((name) => /^([0-9a-f]{64})\.(sqlite|part)$/.exec(name)?.[1] ?? []))
+    return new Set(
+      names.flatMap((name) => /^([0-9a-f]{64})\.(sqlite|part|damaged)$/.exec(name)?.[1] ?? []),
+    )
   })
 
 /** Whether a record is here, sealed. */
@@ -88,7 +95,7 @@ export const isSealed = (folder: string, sha256: string): boolean =>
 
 /** The error for a record that is not here. */
 export const unknownRecord = (sha256: string): MdiError =>
-  new MdiError('not-found', `The store has no record ${sha256}.`)
+  new MdiError('not-found', `The store has no record ${sha256}: import its model again.`)
 
 const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0
 
@@ -96,9 +103,10 @@ const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false 
 const filesOf = (path: string): string[] =>
   ['', '-wal', '-shm', '-journal'].map((ending) => path + ending)
 
-/** Bytes that a record takes on the disk, whole or being fetched. */
+/** Bytes that a record takes on the disk. */
 export const recordBytes = (folder: string, sha256: string): number =>
-  [sealedPath(folder, sha256), partPath(folder, sha256)]
+  [sealedPath, partPath, damagedPath]
+    .map((path) => path(folder, sha256))
     .flatMap(filesOf)
     .reduce((sum, file) => sum + sizeOf(file), 0)
 
@@ -145,6 +153,15 @@ export const closePart = (path: string, db: Connection): void =>
     db.pragma('journal_mode = DELETE')
     db.close()
   })
+
+/** Takes a record away that proved damaged. Who may only read leaves it: the error is told anyway. */
+export const setAside = (folder: string, sha256: string): void => {
+  try {
+    renameSync(sealedPath(folder, sha256), damagedPath(folder, sha256))
+  } catch {
+    // Another reader was first, or this one may not write.
+  }
+}
 
 /** Opens a sealed record for reading. @throws MdiError `not-found`, `bad-file` (damaged) */
 export const openSealed = (

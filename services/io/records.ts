@@ -16,6 +16,7 @@ import {
   type ChunkSums,
   closePart,
   createNew,
+  damagedPath,
   insertChunk,
   insertRecord,
   isSealed,
@@ -139,6 +140,7 @@ export class Records {
       throw storeError(error, recordsPath(this.#folder))
     }
     this.#dropPart(sha)
+    removeFile(damagedPath(this.#folder, sha))
     // It may have the file open that was there before.
     this.#reader.release()
     return { sha256: sha, bytes }
@@ -166,9 +168,15 @@ export class Records {
     const found = this.#partOrNone(sha)
     if (found?.bytes === bytes) return { sha256: sha, bytes, have: this.#have(found) }
     this.#dropPart(sha)
-    const db = this.#guard(() => this.#bound(openPart(partPath(this.#folder, sha), this.#options)))
+    const db = this.#guard(() => openPart(partPath(this.#folder, sha), this.#options))
+    try {
+      this.#guard(() => insertRecord(this.#bound(db), sha, bytes))
+    } catch (error) {
+      // Without this row it would be no record, however many chunks it has.
+      db.close()
+      throw error
+    }
     this.#parts.set(sha, { db, bytes })
-    this.#guard(() => insertRecord(db, sha, bytes))
     return { sha256: sha, bytes, have: [] }
   }
 
@@ -260,12 +268,17 @@ export class Records {
       // Should a power cut undo this, the record is sealed again, with all of its chunks.
       renameSync(path, sealedPath(this.#folder, sha))
     })
+    removeFile(damagedPath(this.#folder, sha))
   }
 
   /** Removes a record, whole or not. @returns bytes freed */
   remove(sha: string): number {
     this.#reader.release()
-    return this.#dropPart(sha) + removeFile(sealedPath(this.#folder, sha))
+    return (
+      this.#dropPart(sha) +
+      removeFile(sealedPath(this.#folder, sha)) +
+      removeFile(damagedPath(this.#folder, sha))
+    )
   }
 
   /** Closes all files; imports under way are cleared at the next opening. */

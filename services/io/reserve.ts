@@ -36,7 +36,7 @@ export class Reserve {
   /** Gives the room up. @returns whether there was any */
   release(): boolean {
     if (this.#bytes() === 0) return false
-    rmSync(this.#path, { force: true })
+    rmSync(this.#path, { recursive: true, force: true })
     return true
   }
 }

@@ -259,7 +259,15 @@ class Node {
     const available = this.#self.memory(this.#loadedBytes)
     checkFits(manifest, first, end, starter, Math.min(context, 256), available)
     const part = { manifest, first, end, ends: starter, arithmetic, context }
-    const report = await this.#withRoom(() => this.#engine.load(part, onProgress))
+    const load = () => this.#withRoom(() => this.#engine.load(part, onProgress))
+    const report = await load().catch(async (error) => {
+      const lost = error instanceof MdiError && ['bad-file', 'not-found'].includes(error.code)
+      if (!lost) throw error
+      // A record proved damaged, and is one no longer: another node may have it.
+      log(error.message)
+      await this.#withRoom(() => this.#holdings.fetch(assignment, onProgress))
+      return load()
+    })
     this.#loadedBytes = report.weightBytes
   }
 

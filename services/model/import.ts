@@ -136,6 +136,7 @@ export const importGguf = async (
     text: options.textSpec(gguf.metadata),
     source: { file: source.name, bytes: source.size, ...(sha256 && { sha256 }) },
     identity: await identityOf(sampled),
+    version: source.version ?? '',
     find,
   }
   return writeModel(work, store, options)
@@ -192,6 +193,7 @@ export const importSafetensors = async (
     text: await textSpecFromFolder(folder, text, spec.vocab, options.textSpec),
     source: { file: folder.name, bytes },
     identity: await identityOf(sampled),
+    version: shards.map(({ source }) => source.version ?? '').join(),
     find,
   }
   return writeModel(work, store, options)

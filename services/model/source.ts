@@ -6,6 +6,8 @@ export interface ByteSource {
   readonly name: string
   /** Length in bytes. */
   readonly size: number
+  /** Another one where the content may have changed since. */
+  readonly version?: string
   /**
    * Exactly `length` bytes from `offset`; the caller has checked that they lie within `size`.
    * @param into memory that may be used for them, at least as long
@@ -33,6 +35,7 @@ export const joined = (sources: readonly ByteSource[]): ByteSource => {
   return {
     name: first?.name ?? 'nothing',
     size,
+    version: sources.map((source) => source.version ?? '').join(),
     read: (offset, length, into) => {
       const part = parts.findLast((p) => p.start <= offset)
       if (!part) throw new RangeError(`${offset} is outside of ${size} bytes`)

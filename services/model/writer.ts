@@ -46,8 +46,10 @@ export type Work = {
   spec: ModelSpec
   text: TextSpec
   source: Manifest['source']
-  /** Tells this content from any other; a journal of the same identity is resumed. */
+  /** Tells this content from any other, by samples of it. */
   identity: string
+  /** Of the files: a journal of the same identity and version is resumed. */
+  version: string
   find(record: ExpectedRecord, tensor: string): FoundTensor
 }
 
@@ -75,20 +77,22 @@ export const anotherModel = (name: string): MdiError =>
     `${name} is another model here; remove it (mdi remove ${name}), or give this one a name of its own with --name.`,
   )
 
-type Journal = { records: RecordRef[]; loss: Loss }
+type Journal = { version: string; records: RecordRef[]; loss: Loss }
 
 /** A journal that cannot be read is no journal: the import starts again. */
 const parseJournal = (text: string): Journal | undefined => {
   try {
-    const { records, loss } = JSON.parse(text) as Partial<Journal>
-    return Array.isArray(records) && loss ? { records, loss } : undefined
+    const { version, records, loss } = JSON.parse(text) as Partial<Journal>
+    return version !== undefined && Array.isArray(records) && loss
+      ? { version, records, loss }
+      : undefined
   } catch {
     return undefined
   }
 }
 
 /** A tensor and the type in which it is stored. */
-type Planned = FoundTensor & { name: string; stored: TensorType }
+type Planned = FoundTensor & { name: string; layer: number | undefined; stored: TensorType }
 
 const F32 = typeByName('F32')
 
@@ -101,11 +105,13 @@ const storedType = (found: FoundTensor, rounding: RoundedType | 'keep'): TensorT
 }
 
 const convert = (bytes: Uint8Array, count: number, plan: Planned, loss: Loss): Uint8Array => {
-  if (!allFinite(plan.type, bytes))
+  if (!allFinite(plan.type, bytes)) {
+    const where = plan.layer === undefined ? plan.name : `${plan.name} of layer ${plan.layer}`
     throw new MdiError(
       'bad-file',
-      `${plan.source.name} is damaged: the weights of ${plan.name} are not all finite numbers.`,
+      `${plan.source.name} is damaged: the weights of ${where} are not all finite numbers.`,
     )
+  }
   if (plan.stored === plan.type && !plan.plus) return bytes
   const values = dequantize(plan.type, bytes, count)
   if (plan.plus) for (let i = 0; i < count; i++) values[i] = (values[i] as number) + plan.plus
@@ -124,7 +130,7 @@ class Writer {
   readonly #store: RecordStore
   readonly #options: WriteOptions
   readonly #key: string
-  #journal: Journal = { records: [], loss: { error: 0, power: 0 } }
+  readonly #journal: Journal
   #done = 0
   #total = 0
   readonly #rooms = [new Uint8Array(limits.chunkBytes), new Uint8Array(limits.chunkBytes)]
@@ -133,6 +139,7 @@ class Writer {
     this.#work = work
     this.#store = store
     this.#options = options
+    this.#journal = { version: work.version, records: [], loss: { error: 0, power: 0 } }
     this.#key = `import/2/${work.identity}/${options.rounding ?? 'Q8_0'}`
   }
 
@@ -148,7 +155,14 @@ class Writer {
     this.#total = sizes.reduce((sum, n) => sum + n, 0)
     this.#done = sizes.slice(0, resumed).reduce((sum, n) => sum + n, 0)
     this.#progress(0)
-    await this.#write(records.slice(resumed), plans.slice(resumed))
+    try {
+      await this.#write(records.slice(resumed), plans.slice(resumed))
+    } catch (error) {
+      // Of a file that is damaged nothing is trusted, what was read before the damage least of all.
+      if (error instanceof MdiError && error.code === 'bad-file')
+        await this.#store.setConfig(this.#key, '')
+      throw error
+    }
     const manifest = this.#manifest(plans.flat())
     await this.#store.putModel(manifest)
     await this.#store.setConfig(this.#key, '')
@@ -172,9 +186,8 @@ class Writer {
       // Of the records so far: the next one adds to it while this one is sealed.
       const loss = { ...this.#journal.loss }
       before = sealed.then((ref) => {
-        const { records } = this.#journal
-        records.push(ref)
-        return this.#store.setConfig(this.#key, JSON.stringify({ records, loss }))
+        this.#journal.records.push(ref)
+        return this.#store.setConfig(this.#key, JSON.stringify({ ...this.#journal, loss }))
       })
       // It is awaited with the next one.
       before.catch(() => undefined)
@@ -184,9 +197,10 @@ class Writer {
 
   #plan(record: ExpectedRecord): Planned[] {
     const rounding = this.#options.rounding ?? 'Q8_0'
+    const { layer } = record
     return record.tensors.map(({ name }) => {
       const found = this.#work.find(record, name)
-      return { ...found, name, stored: storedType(found, rounding) }
+      return { ...found, name, layer, stored: storedType(found, rounding) }
     })
   }
 
@@ -203,8 +217,11 @@ class Writer {
     const here = await this.#store.hasRecords(journal.records.map((r) => r.sha256))
     const complete = journal.records.every((r) => here.has(r.sha256))
     // The loss is a sum over all records, so a journal with gaps starts again.
-    if (!complete || journal.records.length > records) return 0
-    this.#journal = journal
+    // Nor is one of another version trusted: samples do not tell a repaired file from what it was.
+    const same = complete && journal.version === this.#work.version
+    if (!same || journal.records.length > records) return 0
+    this.#journal.records = journal.records
+    this.#journal.loss = journal.loss
     return journal.records.length
   }
 

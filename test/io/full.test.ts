@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test'
 import { LocalStore } from '../../services/io/store.ts'
 import { limits } from '../../services/limits.ts'
 import type { Manifest } from '../../services/model/spec.ts'
-import { bytesOf, putRecord, sumsOf } from './bytes.ts'
+import { addressOfBytes, bytesOf, hashOf, putRecord, sumsOf } from './bytes.ts'
 
 const disk = mkdtempSync(join(tmpdir(), 'mdi-full-'))
 const folder = join(disk, 'store')
@@ -35,12 +35,12 @@ const fill = (): void => {
 const put = (store: LocalStore, seed: number, bytes: number): Promise<string> =>
   putRecord(store, bytesOf(seed, bytes))
 const full = { name: 'MdiError', code: 'disk-full' }
-let kept = ''
+let sealed = ''
 
 before(async () => {
   if (!mounted) return
   const store = new LocalStore({ folder })
-  kept = await put(store, 1, 3_000_000)
+  sealed = await put(store, 1, 3_000_000)
   store.close()
 })
 
@@ -58,7 +58,7 @@ test('an import that fills the disk is dropped, and its room comes back', { skip
     store.abortImport(handle)
     assert.ok(free() > room - 1_000_000, `${free()} of ${room} bytes are free`)
   }
-  assert.equal(store.readRecord(kept, 0, 3_000_000).length, 3_000_000)
+  assert.equal(store.readRecord(sealed, 0, 3_000_000).length, 3_000_000)
   store.close()
 })
 
@@ -71,6 +71,34 @@ test('on a disk without a byte left a model can be removed', { skip }, async () 
   assert.ok(store.removeModel('m') >= 9_000_000)
   assert.ok(free() >= 9_000_000)
   store.close()
+})
+
+test('a fetch that meets a full disk at any moment goes on when there is room', { skip }, () => {
+  const data = bytesOf(77, 200_000)
+  const sha = addressOfBytes(data)
+  let refusals = 0
+  for (let kept = 0; kept <= 400_000; kept += 8_192) {
+    rmSync(join(disk, 'fill'), { force: true })
+    const store = new LocalStore({ folder })
+    const room = Math.max(0, free() - kept)
+    try {
+      writeFileSync(join(disk, 'fill'), Buffer.alloc(room))
+      store.openRecord(sha, data.length)
+      store.putChunk(sha, 0, data, hashOf(data))
+      store.sealRecord(sha)
+    } catch (error) {
+      assert.equal((error as { code?: unknown }).code, 'disk-full')
+      refusals += 1
+      rmSync(join(disk, 'fill'))
+      if (store.openRecord(sha, data.length).have.length === 0)
+        store.putChunk(sha, 0, data, hashOf(data))
+      store.sealRecord(sha)
+    }
+    assert.deepEqual(store.readRecord(sha, 0, data.length), data, `${kept} bytes were free`)
+    store.removeUnused([sealed])
+    store.close()
+  }
+  assert.ok(refusals > 10, `${refusals} refusals`)
 })
 
 test('on a disk without a byte left what must survive a restart is kept', { skip }, () => {
@@ -95,6 +123,6 @@ test('on a disk without a byte left a store opens and reads', { skip }, () => {
   new LocalStore({ folder }).close()
   fill()
   const store = new LocalStore({ folder })
-  assert.equal(store.readRecord(kept, 0, 3_000_000).length, 3_000_000)
+  assert.equal(store.readRecord(sealed, 0, 3_000_000).length, 3_000_000)
   store.close()
 })

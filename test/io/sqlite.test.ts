@@ -378,7 +378,7 @@ test('damage on disk is found when a record is read, and a later import heals it
     const sha256 = await putRecord(store, data)
     const other = await putRecord(store, bytesOf(32, 1_000))
     const file = join(folder, 'records', `${sha256}.sqlite`)
-    const damage = refused('bad-file', /damaged on disk .*: remove its model and import it again/)
+    const damage = refused('bad-file', /damaged on disk .*: import its model again/)
     const bytes = readFileSync(file)
     const at = bytes.indexOf(Buffer.from(data.subarray(2 * MiB, 2 * MiB + 16)))
     assert.ok(at > 0)
@@ -388,9 +388,13 @@ test('damage on disk is found when a record is read, and a later import heals it
     const foreign = readFileSync(join(folder, 'records', `${other}.sqlite`))
     const cut = bytes.subarray(0, MiB)
     for (const broken of [bytes, cut, header, Buffer.from('no database'), empty, foreign]) {
-      writeFileSync(file, broken)
       const reader = new RecordReader({ folder })
+      writeFileSync(file, broken)
       assert.throws(() => reader.read(sha256, 2 * MiB, 10), damage)
+      // It is a record no longer: who looks what is lacking fetches or imports it.
+      assert.equal(store.hasRecords([sha256]).size, 0)
+      assert.throws(() => reader.read(sha256, 2 * MiB, 10), { code: 'not-found' })
+      writeFileSync(file, broken)
       assert.throws(() => store.readRecord(sha256, 2 * MiB, 10), damage)
       // Nothing else suffers.
       assert.deepEqual(reader.read(other, 0, 1_000), bytesOf(32, 1_000))
@@ -399,6 +403,10 @@ test('damage on disk is found when a record is read, and a later import heals it
     }
     assert.equal(await putRecord(store, data), sha256)
     assert.deepEqual(store.readRecord(sha256, 0, data.length), data)
+    assert.deepEqual(
+      readdirSync(join(folder, 'records')).sort(),
+      [`${sha256}.sqlite`, `${other}.sqlite`].sort(),
+    )
     store.close()
   }))
 

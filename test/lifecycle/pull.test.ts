@@ -13,7 +13,9 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, beforeEach, test } from 'node:test'
+import { MdiError } from '../../services/errors.ts'
 import { exportModel } from '../../services/io/exported.ts'
+import { openFile } from '../../services/io/file.ts'
 import { SqliteStore } from '../../services/io/sqlite.ts'
 import { importPath } from '../../services/lifecycle/import.ts'
 import {
@@ -23,6 +25,7 @@ import {
   unfinished,
 } from '../../services/lifecycle/pull.ts'
 import { EXPORT_FILE } from '../../services/model/exported.ts'
+import { readGguf } from '../../services/model/gguf.ts'
 import { tensorTypes } from '../../services/model/quants.ts'
 import { parseSource } from '../../services/model/sources.ts'
 import type { RandomOptions } from '../../services/model/synthetic.ts'
@@ -318,6 +321,40 @@ test('an exported model is the same elsewhere, and damage is found', async () =>
   } finally {
     await other.close()
   }
+})
+
+test('of a damaged file nothing is gone on with, nor of one that was repaired meanwhile', async () => {
+  const path = join(root, `mended${count}.gguf`)
+  const good = await model({ type: 'F16' })
+  const clean = await openStore(join(root, `clean${count}`))
+  writeFileSync(path, good)
+  const { manifest } = await importPath(path, clean)
+  await clean.close()
+  const { tensors } = await readGguf(await openFile(path))
+  const at = (name: string, by: number) => (tensors.get(name)?.offset ?? 0) + by
+  // Behind what is sampled: a weight of layer 0 is another, one of layer 1 no number.
+  const bad = Buffer.from(good)
+  bad.writeUInt16LE(0x3c00, at('blk.0.ffn_down.weight', 4_000))
+  bad.writeUInt16LE(0x7e00, at('blk.1.ffn_down.weight', 4_000))
+  writeFileSync(path, bad)
+  await assert.rejects(importPath(path, store), {
+    code: 'bad-file',
+    message: /the weights of ffn_down of layer 1 are not all finite/,
+  })
+  writeFileSync(path, good)
+  const mended = await importPath(path, store)
+  assert.equal(mended.resumed, 0)
+  assert.deepEqual(mended.manifest.records, manifest.records)
+  await store.removeModel(manifest.name)
+  // The same where the import was broken off before it came to the damage.
+  writeFileSync(path, bad)
+  const stop = new AbortController()
+  const onProgress = ({ done, total }: { done: number; total: number }) => {
+    if (done > total * 0.6) stop.abort(new MdiError('cancelled', 'enough'))
+  }
+  await assert.rejects(importPath(path, store, { signal: stop.signal, onProgress }))
+  writeFileSync(path, good)
+  assert.deepEqual((await importPath(path, store)).manifest.records, manifest.records)
 })
 
 test('a stranger’s manifest is checked before anything is made of it', async () => {

@@ -1,7 +1,7 @@
 /** Weights on their way to a real node: the wire is cut, the disk is full. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, truncateSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -122,6 +122,36 @@ test('a node that is killed in mid-transfer goes on where it was', async () => {
     assert.ok(second.passed < total - 3_000_000, `${second.passed} of ${total} bytes again`)
   } finally {
     second.close()
+    await node.stop()
+  }
+})
+
+test('a node one of whose records was damaged fetches that one again', async () => {
+  const data = join(scene.place.folder, 'damaged')
+  const node = scene.place.mdi('damaged', [
+    ...['--data', data, 'node', '--broker', cluster.url, '--cluster', 'test'],
+    ...['--name', 'damaged', '--host', '127.0.0.1', '--threads', '1'],
+  ])
+  const ready = () => stateOf('damaged')?.assignment.phase === 'ready'
+  node.start()
+  await cluster.watch.until(() => stateOf('damaged') !== undefined)
+  desire('damaged', coordinatorPort())
+  await cluster.watch.until(ready)
+  await node.kill()
+  await cluster.watch.until(() => stateOf('damaged') === undefined)
+  const { sha256 = '', bytes = 0 } = scene.model.records.find((r) => r.layer === 3) ?? {}
+  truncateSync(join(data, 'records', `${sha256}.sqlite`), 300_000)
+  // What the engine had made of it would do without it.
+  const runtime = join(data, 'runtime')
+  for (const file of readdirSync(runtime)) if (file.startsWith(sha256)) rmSync(join(runtime, file))
+  const wire = await cutter(coordinatorPort(), 0, 0)
+  try {
+    node.start()
+    desire('damaged', wire.port)
+    await cluster.watch.until(ready)
+    assert.ok(wire.passed >= bytes && wire.passed < 2 * bytes, `${wire.passed} bytes came`)
+  } finally {
+    wire.close()
     await node.stop()
   }
 })
