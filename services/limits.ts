@@ -173,8 +173,10 @@ export const limits = {
   downloadRetryMs: 1_000,
   downloadRetryAfterMs: 300_000,
   downloadTries: 6,
-  /** Files of one model on a hub. */
+  /** Files of one model on a hub; its answers, and the bytes of one. */
   hubFiles: 10_000,
+  hubAnswers: 1_000,
+  hubAnswerBytes: 32 * MiB,
   /** Requests that wait at a gateway, in all and of one client. */
   queuedRequests: 256,
   queuedOfClient: 32,

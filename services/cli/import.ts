@@ -6,7 +6,7 @@ import { type Entry, openStore } from '../lifecycle/local.ts'
 import type { WriteOptions } from '../model/writer.ts'
 import { onInterrupt } from './interrupt.ts'
 import { dataFolder } from './options.ts'
-import { bytes, count, json, ProgressBar } from './output.ts'
+import { bytes, count, json, ProgressBar, plain } from './output.ts'
 
 /** Options of whatever ends in an import. */
 export type ImportOptions = {
@@ -59,7 +59,7 @@ export const tellImported = (
   }
   const kinds = Object.entries(types).map(([type, n]) => `${n} ${type}`)
   process.stdout.write(
-    `Imported ${name}: ${count(parameters)} parameters, ${spec.layers} layers, ${kinds.join(', ')}; ${bytes(source.bytes)} in ${seconds.toFixed(1)} s.\n`,
+    `Imported ${name}: ${count(parameters)} parameters, ${spec.layers} layers, ${plain(kinds.join(', '))}; ${bytes(source.bytes)} in ${seconds.toFixed(1)} s.\n`,
   )
   if (resumed > 0) process.stdout.write(`${resumed} records were there already.\n`)
   if (loss !== undefined)

@@ -140,10 +140,11 @@ const addList = (program: Command, entry: Entry): void => {
 }
 
 const removeOne = async (entry: Entry, folder: string, name: string): Promise<void> => {
-  const dropped = await dropUnfinished(folder, name)
-  if (dropped) process.stdout.write(`Dropped the unfinished download of ${name}.\n`)
   const store = await openStore(entry, folder)
   try {
+    // Not before the store is ours: a pull may be under way.
+    const dropped = await dropUnfinished(folder, name)
+    if (dropped) process.stdout.write(`Dropped the unfinished download of ${name}.\n`)
     if (dropped && !(await store.getModel(name))) return
     const manifest = await findModel(store, name)
     const records = await store.removeModel(manifest.name)
@@ -194,7 +195,9 @@ const addExport = (program: Command, entry: Entry): void => {
     .argument('<folder>', 'where it gets a folder of its name, such as a USB stick')
     .action(async (name: string, folder: string, _options: unknown, command: Command) => {
       const path = await withProgress(async (bar, signal) => {
-        const store = await openStore(entry, dataFolder(command))
+        // It only reads, so it may be beside a service.
+        const data = dataFolder(command)
+        const store = (await peekStore(entry, data)) ?? (await openStore(entry, data))
         try {
           const manifest = await findModel(store, name)
           return await exportModel(store, manifest, folder, { onProgress: bar.show, signal })

@@ -25,17 +25,22 @@ export const count = (n: number): string =>
       ? `${Math.round(n / 1e6)}M`
       : `${Math.round(n / 1e3)}K`
 
+/** Text without control codes: names and messages come from strangers' files, and terminals obey. */
+export const plain = (text: string): string =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is meant
+  text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\ufffd')
+
 /** A table on standard output, without a frame. */
 export const table = (head: string[], rows: (string | number)[][]): void => {
-  const plain = { top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '' }
+  const outer = { top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '' }
   const none = { 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '', left: '', right: '' }
   const inner = { 'left-mid': '', mid: '', 'mid-mid': '', 'right-mid': '', middle: '  ' }
   const out = new Table({
     head,
-    chars: { ...plain, ...none, ...inner },
+    chars: { ...outer, ...none, ...inner },
     style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
   })
-  out.push(...rows)
+  out.push(...rows.map((row) => row.map((cell) => (typeof cell === 'string' ? plain(cell) : cell))))
   process.stdout.write(`${out.toString().replace(/ +$/gm, '')}\n`)
 }
 
@@ -123,7 +128,7 @@ export class ProgressBar {
 /** Tells an error and gives the exit status. What is no operating error is a bug: its stack. */
 export const tellError = (error: unknown): number => {
   if (error instanceof MdiError) {
-    if (error.code !== 'cancelled') process.stderr.write(`mdi: ${error.message}\n`)
+    if (error.code !== 'cancelled') process.stderr.write(`mdi: ${plain(error.message)}\n`)
     return error.exitStatus
   }
   process.stderr.write(

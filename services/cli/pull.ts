@@ -8,6 +8,7 @@ import { catalogue, findEntry } from '../model/catalogue.ts'
 import { parseSource, sourceForms } from '../model/sources.ts'
 import { addImportOptions, type ImportOptions, tellImported, withProgress } from './import.ts'
 import { dataFolder } from './options.ts'
+import { plain } from './output.ts'
 
 type Options = ImportOptions & { keep?: boolean }
 
@@ -59,7 +60,7 @@ was: give the same command again.`,
             onProgress: bar.show,
             onTrouble: (sentence) => {
               bar.stop()
-              process.stderr.write(`${sentence}\n`)
+              process.stderr.write(`${plain(sentence)}\n`)
             },
             signal,
           })

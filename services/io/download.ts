@@ -8,8 +8,7 @@ import { createHash, type Hash } from 'node:crypto'
 import { type FileHandle, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { isDiskFull, MdiError } from '../errors.ts'
-import { limits } from '../limits.ts'
-import { cancelled, hostOf, networkReason, patiently, request, Transient } from './http.ts'
+import { cancelled, chunks, hostOf, patiently, request, Transient } from './http.ts'
 
 /** How a file's content is known beforehand. */
 export type KnownHash =
@@ -61,33 +60,8 @@ const strongTag = (value: string | null): string | undefined =>
   value !== null && /^".*"$/.test(value) ? value : undefined
 
 const READ_STEP = 1 << 20
-
-/** A body's chunks. @throws Transient when the server falls silent or the line is cut */
-async function* chunks(response: Response, host: string): AsyncGenerator<Uint8Array> {
-  const reader = response.body?.getReader()
-  if (!reader) return
-  try {
-    for (;;) {
-      let timer: NodeJS.Timeout | undefined
-      const silence = new Promise<never>((_, reject) => {
-        timer = setTimeout(
-          () => reject(new Transient(`${host}: it fell silent`)),
-          limits.downloadSilenceMs,
-        )
-      })
-      const { done, value } = await Promise.race([reader.read(), silence]).finally(() =>
-        clearTimeout(timer),
-      )
-      if (done) return
-      yield value as Uint8Array
-    }
-  } catch (error) {
-    if (error instanceof Transient) throw error
-    throw new Transient(`${host}: ${networkReason(error)}`, undefined, { cause: error })
-  } finally {
-    await reader.cancel().catch(() => undefined)
-  }
-}
+/** So much room is asked for at a time where it is not known how much there is. */
+const ROOM_STEP = 64 << 20
 
 class Download {
   readonly #remote: Remote
@@ -99,7 +73,8 @@ class Download {
   #have = 0
   #size: number | undefined
   #etag: string | undefined
-  #roomAsked = false
+  /** Room has been asked for up to here. */
+  #roomUntil = 0
 
   constructor(remote: Remote, path: string, options: DownloadOptions) {
     this.#remote = remote
@@ -169,7 +144,7 @@ class Download {
       await this.#handle.truncate(0)
       return false
     }
-    // A hash that is known makes the size of the time before as good as a server's word.
+    // As good as a server's word.
     this.#size ??= state.size
     if (state.url === this.#remote.url) this.#etag = state.etag
     await this.#rehash(there)
@@ -257,6 +232,11 @@ class Download {
   async #take(chunk: Uint8Array): Promise<void> {
     if (this.#size !== undefined && this.#have + chunk.length > this.#size)
       throw this.#bad(`it is longer than the ${this.#size} bytes that were announced`)
+    // A server that does not say how much there is may never end.
+    if (this.#size === undefined && this.#have + chunk.length > this.#roomUntil) {
+      this.#roomUntil = this.#have + chunk.length + ROOM_STEP
+      await this.#options.room?.(chunk.length + ROOM_STEP)
+    }
     let at = 0
     while (at < chunk.length) {
       const { bytesWritten } = await this.#handle.write(
@@ -315,12 +295,19 @@ class Download {
 
   async #know(total: number | undefined): Promise<void> {
     if (total !== undefined) {
-      if (this.#size !== undefined && total !== this.#size)
-        throw this.#bad(`the server says it has ${total} bytes, but it is of ${this.#size}`)
+      if (this.#size !== undefined && total !== this.#size) {
+        if (this.#remote.size !== undefined)
+          throw this.#bad(`the server says it has ${total} bytes, but it is of ${this.#size}`)
+        // The server's own word of before: whichever is right, the hash will tell.
+        await this.#restart()
+        this.#forget()
+        await rm(this.#statePath, { force: true })
+        throw new Transient(`${this.#host}: it says that its file has another length than before`)
+      }
       this.#size = total
     }
-    if (this.#size !== undefined && !this.#roomAsked) {
-      this.#roomAsked = true
+    if (this.#size !== undefined && this.#roomUntil < this.#size) {
+      this.#roomUntil = this.#size
       await this.#options.room?.(this.#size - this.#have)
     }
     const { url, hash } = this.#remote

@@ -1,16 +1,18 @@
 /** Writes a model of the store into a folder, for carrying it elsewhere, and reads it back. */
 import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isDiskFull, MdiError } from '../errors.ts'
+import { codeOf, MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { checkRecord, EXPORT_FILE, readExport, writeExport } from '../model/exported.ts'
 import { readText } from '../model/folder.ts'
+import { manifestReference } from '../model/manifest.ts'
 import { readRecordHeader, recordHeaderLength } from '../model/record.ts'
 import type { ByteSource } from '../model/source.ts'
 import type { Manifest, RecordRef } from '../model/spec.ts'
+import { checkText } from '../model/textcheck.ts'
 import { anotherModel } from '../model/writer.ts'
 import type { OnProgress, Store } from '../ports.ts'
-import { requireRoom } from './disk.ts'
+import { requireRoom, writeError } from './disk.ts'
 import { openFolder } from './file.ts'
 import { cancelled } from './http.ts'
 
@@ -65,13 +67,17 @@ export const exportModel = async (
     )
   const target = join(folder, manifest.name)
   if (await there(target)) throw new MdiError('bad-value', `${target} is there already.`)
-  await mkdir(folder, { recursive: true })
+  // Not its parents: where a stick is not mounted, the model would land beside it.
+  await mkdir(folder).catch((error) => {
+    if (codeOf(error) !== 'EEXIST') throw writeError(error, folder)
+  })
   const total = sum(records)
   await requireRoom(folder, total, manifest.name)
   const partial = `${target}.part`
-  await rm(partial, { recursive: true, force: true })
   try {
-    await mkdir(join(partial, RECORDS), { recursive: true })
+    await rm(partial, { recursive: true, force: true })
+    await mkdir(partial)
+    await mkdir(join(partial, RECORDS))
     let done = 0
     for (const { sha256, bytes } of records)
       await writeSynced(join(partial, RECORDS, sha256), async (handle) => {
@@ -88,10 +94,8 @@ export const exportModel = async (
     await rename(partial, target)
     return target
   } catch (error) {
-    await rm(partial, { recursive: true, force: true })
-    if (isDiskFull(error))
-      throw new MdiError('disk-full', `The disk of ${folder} is full.`, { cause: error })
-    throw error
+    await rm(partial, { recursive: true, force: true }).catch(() => undefined)
+    throw writeError(error, folder)
   }
 }
 
@@ -102,11 +106,6 @@ type Target = Pick<Store, 'hasRecords' | 'createRecord' | 'putModel' | 'getModel
 
 /** Bytes of a record that are read at a time. */
 const STEP = 1 << 20
-
-/** Whether two models have the same weights. */
-const sameRecords = (a: Manifest, b: Manifest): boolean =>
-  a.records.length === b.records.length &&
-  a.records.every((r, i) => r.sha256 === b.records[i]?.sha256)
 
 /**
  * Takes an exported model into the store; broken off, it goes on where it was.
@@ -145,7 +144,10 @@ export const importExport = async (
       await checkHeader(folder.name, manifest, ref, source)
     }
     const there = await store.getModel(manifest.name)
-    if (there && !sameRecords(there, manifest)) throw anotherModel(manifest.name)
+    // With other text beside the same weights it is another model, too.
+    if (there && manifestReference(there).manifest !== manifestReference(manifest).manifest)
+      throw anotherModel(manifest.name)
+    checkText(folder.name, manifest.text, manifest.spec.vocab)
     let before: Promise<unknown> = Promise.resolve()
     for (const ref of records) {
       if (here.has(ref.sha256)) {

@@ -170,3 +170,50 @@ export const patiently = async <T>(
     }
   }
 }
+
+/** A body's chunks. @throws Transient when the server falls silent or the line is cut */
+export async function* chunks(response: Response, host: string): AsyncGenerator<Uint8Array> {
+  const reader = response.body?.getReader()
+  if (!reader) return
+  try {
+    for (;;) {
+      let timer: NodeJS.Timeout | undefined
+      const silence = new Promise<never>((_, reject) => {
+        timer = setTimeout(
+          () => reject(new Transient(`${host}: it fell silent`)),
+          limits.downloadSilenceMs,
+        )
+      })
+      const { done, value } = await Promise.race([reader.read(), silence]).finally(() =>
+        clearTimeout(timer),
+      )
+      if (done) return
+      yield value as Uint8Array
+    }
+  } catch (error) {
+    if (error instanceof Transient) throw error
+    throw new Transient(`${host}: ${networkReason(error)}`, undefined, { cause: error })
+  } finally {
+    await reader.cancel().catch(() => undefined)
+  }
+}
+
+/**
+ * A whole body.
+ * @param most bytes that it may have
+ * @throws Transient as `chunks`, MdiError `download` where it is longer
+ */
+export const wholeBody = async (
+  response: Response,
+  host: string,
+  most: number,
+): Promise<Uint8Array<ArrayBuffer>> => {
+  const parts: Uint8Array[] = []
+  let bytes = 0
+  for await (const chunk of chunks(response, host)) {
+    bytes += chunk.length
+    if (bytes > most) throw new MdiError('download', `${host} answers without an end.`)
+    parts.push(chunk)
+  }
+  return new Uint8Array(Buffer.concat(parts))
+}

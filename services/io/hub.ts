@@ -4,7 +4,7 @@ import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { type ModelSource, shardNames } from '../model/sources.ts'
 import type { KnownHash, Remote } from './download.ts'
-import { hostOf, type Patience, patiently, request } from './http.ts'
+import { hostOf, type Patience, patiently, request, wholeBody } from './http.ts'
 
 type HubSource = Extract<ModelSource, { kind: 'hub' }>
 
@@ -42,24 +42,34 @@ const explain = (repo: string, endpoint: string, token: boolean, status: number)
   return undefined
 }
 
-/** `fetch` for the hub's library, with our patience and without our secrets going elsewhere. */
-const patientFetch =
-  (patience: Patience): typeof fetch =>
-  (input, init) =>
-    patiently(patience, () => {
+/**
+ * `fetch` for the hub's library, with our patience and without our secrets going elsewhere. Answers
+ * come whole and bounded, and so are their number: the library itself takes what there is.
+ */
+const patientFetch = (patience: Patience): typeof fetch => {
+  let answers = 0
+  return (input, init) =>
+    patiently(patience, async () => {
       const headers = Object.fromEntries(new Headers(init?.headers))
       const secret = headers.authorization?.replace(/^Bearer /, '')
       delete headers.authorization
       const { method, body } = init ?? {}
-      return request({
-        url: input instanceof Request ? input.url : String(input),
+      const url = input instanceof Request ? input.url : String(input)
+      if (++answers > limits.hubAnswers)
+        throw new MdiError('download', `${hostOf(url)} lists files without an end.`)
+      const response = await request({
+        url,
         headers,
         secret,
         signal: patience.signal,
         ...(method && { method }),
         ...(typeof body === 'string' && { body }),
       })
+      const whole = await wholeBody(response, hostOf(url), limits.hubAnswerBytes)
+      const { status, headers: told } = response
+      return new Response(whole.length > 0 ? whole : null, { status, headers: told })
     })
+}
 
 /** Files of a repository in safetensors that a model is made of. */
 const isModelFile = (path: string): boolean =>
@@ -130,6 +140,7 @@ export const hubFiles = async (source: HubSource, options: HubOptions = {}): Pro
     modelInfo({ ...shared, name: repo, revision: source.revision, additionalFields: ['sha'] }),
   )
   const files: Listed[] = []
+  let entries = 0
   const folder = source.path?.includes('/') ? source.path.replace(/\/[^/]*$/, '') : undefined
   await told(
     (async () => {
@@ -140,8 +151,8 @@ export const hubFiles = async (source: HubSource, options: HubOptions = {}): Pro
         ...(folder !== undefined && { path: folder }),
       })
       for await (const { type, path, size, oid, lfs } of list) {
+        if (++entries > limits.hubFiles) break
         if (type !== 'file') continue
-        if (files.length >= limits.hubFiles) break
         const hash: KnownHash = lfs
           ? { kind: 'sha256', hex: lfs.oid.replace(/^sha256:/, '') }
           : { kind: 'git', hex: String(oid) }

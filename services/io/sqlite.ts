@@ -54,6 +54,11 @@ export class SqliteStore implements Store {
     this.#options = options
   }
 
+  /** The data folder. */
+  get folder(): string {
+    return this.#options.folder
+  }
+
   /** Opens the store. @throws MdiError `store`, `disk-full`, `not-found` (reading only) */
   async start(): Promise<void> {
     const worker = new Worker(this.#entry, {

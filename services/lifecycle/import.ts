@@ -2,6 +2,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { MdiError } from '../errors.ts'
+import { requireRoom } from '../io/disk.ts'
 import { importExport, isExport } from '../io/exported.ts'
 import { type FileSource, openFile, openFolder } from '../io/file.ts'
 import type { SqliteStore } from '../io/sqlite.ts'
@@ -43,7 +44,13 @@ const lookInto = async (folder: string, deeper: boolean): Promise<Found[]> => {
   if (await exists(join(folder, 'config.json'))) return [{ kind: 'safetensors', folder }]
   const entries = await readdir(folder, { withFileTypes: true })
   const files = entries
-    .filter((e) => e.isFile() && /\.gguf$/i.test(e.name) && shardNames(e.name)[0] === e.name)
+    // A hub's cache has links to its files.
+    .filter(
+      (e) =>
+        (e.isFile() || e.isSymbolicLink()) &&
+        /\.gguf$/i.test(e.name) &&
+        shardNames(e.name)[0] === e.name,
+    )
     .map((e): Found => {
       return { kind: 'gguf', files: shardNames(e.name).map((name) => join(folder, name)) }
     })
@@ -97,6 +104,21 @@ export const importPath = async (
   return importFiles(found, store, options)
 }
 
+/** Of the import's own; what else is on the disk has its own reserves. */
+const SPARE_BYTES = 1 << 20
+
+/** @throws MdiError `disk-full`, which says what would give room */
+const roomFor = async (store: SqliteStore, bytes: number): Promise<void> => {
+  try {
+    await requireRoom(store.folder, bytes, 'The model', SPARE_BYTES)
+  } catch (error) {
+    const left = await store.unusedBytes()
+    if (!(error instanceof MdiError) || left === 0) throw error
+    const gives = `Dropping what broken-off imports left gives ${Math.round(left / 1e6)} MB: mdi remove --unfinished.`
+    throw new MdiError(error.code, `${error.message} ${gives}`, { cause: error })
+  }
+}
+
 const importFiles = async (
   found: Exclude<Found, { kind: 'export' }>,
   store: SqliteStore,
@@ -109,6 +131,7 @@ const importFiles = async (
     ...(sha256 !== undefined && { sha256 }),
     ...(onProgress && { onProgress }),
     ...(signal && { signal }),
+    room: (bytes: number) => roomFor(store, bytes),
   }
   if (found.kind === 'safetensors') {
     const folder = openFolder(found.folder)

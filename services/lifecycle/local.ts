@@ -169,8 +169,9 @@ export const openLocal = async (
   const available = availableMemory(options.memoryBytes)
   checkFits(manifest, 0, spec.layers, true, context, available, ownerBytes(manifest))
   const runtime = runtimeFolder(folder)
-  const engine = new WorkerEngine(entry, { store: folder, folder: runtime, threads })
+  // First what may fail at once: an engine must be closed again.
   const { model, close } = textSide(entry, manifest, context)
+  const engine = new WorkerEngine(entry, { store: folder, folder: runtime, threads })
   try {
     const part = { manifest, first: 0, end: spec.layers, ends: true, arithmetic, context }
     const report = await withRoom(

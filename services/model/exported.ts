@@ -135,6 +135,10 @@ export const readExport = (name: string, text: string): Manifest => {
   const { spec, records } = manifest
   if (spec.heads % spec.kvHeads !== 0 || spec.rope.dim > spec.headDim)
     throw damaged(name, 'its heads make no sense')
+  for (const { dim, factors } of [spec.rope, ...(spec.window?.rope ? [spec.window.rope] : [])])
+    if (factors && factors.length !== dim / 2) throw damaged(name, 'its rope factors make no sense')
+  if (spec.window?.layers.some((layer) => layer >= spec.layers))
+    throw damaged(name, 'it has a window in a layer that it has not')
   const expected = modelRecords(spec)
   const fits =
     records.length === expected.length &&

@@ -12,6 +12,7 @@ import { typeBytes } from './quants.ts'
 import { type ByteSource, joined } from './source.ts'
 import type { TextSpec } from './spec.ts'
 import { tensorFinder } from './tensors.ts'
+import { checkText } from './textcheck.ts'
 import { type RecordStore, type WriteOptions, type WriteReport, writeModel } from './writer.ts'
 
 export type ImportOptions = WriteOptions & {
@@ -130,10 +131,12 @@ export const importGguf = async (
     lackOne: false,
   })
   const { sha256 } = options
+  const text = options.textSpec(gguf.metadata)
+  checkText(source.name, text, spec.vocab)
   const work = {
     name: options.name ?? modelName(source.name),
     spec,
-    text: options.textSpec(gguf.metadata),
+    text,
     source: { file: source.name, bytes: source.size, ...(sha256 && { sha256 }) },
     identity: await identityOf(sampled),
     version: source.version ?? '',
@@ -187,10 +190,12 @@ export const importSafetensors = async (
     })),
   }))
   const bytes = shards.reduce((sum, shard) => sum + shard.source.size, 0)
+  const textSpec = await textSpecFromFolder(folder, text, spec.vocab, options.textSpec)
+  checkText(folder.name, textSpec, spec.vocab)
   const work = {
     name: options.name ?? modelName(folder.name),
     spec,
-    text: await textSpecFromFolder(folder, text, spec.vocab, options.textSpec),
+    text: textSpec,
     source: { file: folder.name, bytes },
     identity: await identityOf(sampled),
     version: shards.map(({ source }) => source.version ?? '').join(),

@@ -57,6 +57,8 @@ export type WriteOptions = {
   /** What becomes of matrices in F32, F16 or BF16: Q8_0 unless said otherwise. */
   rounding?: RoundedType | 'keep'
   onProgress?: (progress: { step: string; done: number; total: number; unit: 'bytes' }) => void
+  /** Asked for room for so many bytes before anything is written; its error ends the import. */
+  room?: (bytes: number) => Promise<void>
   /** Stops between two chunks; what is complete is kept for the next time. */
   signal?: AbortSignal
 }
@@ -154,6 +156,10 @@ class Writer {
     const sizes = plans.map((plan) => plan.reduce((sum, t) => sum + this.#sourceBytes(t), 0))
     this.#total = sizes.reduce((sum, n) => sum + n, 0)
     this.#done = sizes.slice(0, resumed).reduce((sum, n) => sum + n, 0)
+    const rest = plans.slice(resumed).flat()
+    await this.#options.room?.(
+      rest.reduce((sum, t) => sum + typeBytes(t.stored, t.rows, t.columns), 0),
+    )
     this.#progress(0)
     try {
       await this.#write(records.slice(resumed), plans.slice(resumed))

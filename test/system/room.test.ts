@@ -17,7 +17,7 @@ const data = join(disk, 'data')
 const entry = join(folder, 'mdi', 'mdi.cjs')
 mkdirSync(disk)
 const mounted =
-  spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=96m', 'none', disk], { stdio: 'ignore' })
+  spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=120m', 'none', disk], { stdio: 'ignore' })
     .status === 0
 const skip = mounted ? false : 'a file system can be mounted by root only'
 
@@ -45,7 +45,8 @@ test('a model that finds the disk full takes the room of another one’s prepare
     const ran = await runMdi({ entry, data }, 'import', join(folder, `${name}.gguf`))
     assert.equal(ran.code, 0, ran.stderr)
   }
-  assert.equal((await speak('m1')).code, 0)
+  const spoken = await speak('m1')
+  assert.equal(spoken.code, 0, spoken.stderr)
   const first = runtime()
   const { bavail, bsize } = statfsSync(disk)
   writeFileSync(join(disk, 'fill'), Buffer.alloc(Math.max(0, bavail * bsize - 4_000_000)))
