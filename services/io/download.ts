@@ -121,6 +121,8 @@ class Download {
       throw error
     } finally {
       await this.#handle.close()
+      // Where nothing has come, nothing is left that would look as if.
+      if (this.#have === 0) await this.#clear()
     }
     await rename(this.#part, this.#path)
     await rm(this.#statePath, { force: true })
@@ -179,11 +181,15 @@ class Download {
     return !hash || this.#hash?.copy().digest('hex') === hash.hex
   }
 
+  async #clear(): Promise<void> {
+    await rm(this.#part, { force: true })
+    await rm(this.#statePath, { force: true })
+  }
+
   /** The content is another than was meant: nothing of it is kept. */
   async #wrong(): Promise<MdiError> {
     const found = this.#hash?.copy().digest('hex')
-    await rm(this.#part, { force: true })
-    await rm(this.#statePath, { force: true })
+    await this.#clear()
     return this.#bad(
       `it is not the content that was meant (its hash is ${found}, not ${this.#remote.hash?.hex})`,
     )

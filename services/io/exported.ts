@@ -123,6 +123,7 @@ export const importExport = async (
     const text = await readText(folder, EXPORT_FILE, limits.manifestBytes)
     const read = readExport(folder.name, text ?? '')
     const manifest = name === undefined ? read : { ...read, name }
+    checkText(folder.name, manifest.text, manifest.spec.vocab)
     const records = distinct(manifest.records)
     const here = await store.hasRecords(records.map((r) => r.sha256))
     const total = sum(records)
@@ -147,7 +148,7 @@ export const importExport = async (
     // With other text beside the same weights it is another model, too.
     if (there && manifestReference(there).manifest !== manifestReference(manifest).manifest)
       throw anotherModel(manifest.name)
-    checkText(folder.name, manifest.text, manifest.spec.vocab)
+
     let before: Promise<unknown> = Promise.resolve()
     for (const ref of records) {
       if (here.has(ref.sha256)) {

@@ -76,7 +76,7 @@ export class FakeHub {
       json(this.#tree(url.pathname.slice(`${api}/tree/${COMMIT}`.length + 1)))
     } else {
       const inner = new RegExp(`^/(?:some/model/resolve/${COMMIT}|files)/(.+)$`).exec(url.pathname)
-      this.#content(decodeURIComponent(inner?.[1] ?? ''), request, response)
+      this.#content(readable(inner?.[1] ?? ''), request, response)
     }
   }
 
@@ -128,6 +128,11 @@ export class FakeHub {
     return (asked) => this.#part(asked, bytes, () => asked.response.destroy())
   }
 
+  /** Cuts every line. */
+  cut(): void {
+    this.#server.closeAllConnections()
+  }
+
   /** A fault that sends `bytes` of the content and no more. */
   holdAfter(bytes: number): Fault {
     return (asked) => this.#part(asked, bytes, () => {})
@@ -144,6 +149,15 @@ export class FakeHub {
     this.sent.set(path, (this.sent.get(path) ?? 0) + part.length)
     response.write(part, then)
     return 'done'
+  }
+}
+
+/** A path's part as it is meant, or as it stands where it is no proper one. */
+const readable = (part: string): string => {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
   }
 }
 

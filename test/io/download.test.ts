@@ -1,16 +1,25 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, beforeEach, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { MdiError } from '../../services/errors.ts'
 import { type DownloadOptions, download, type Remote } from '../../services/io/download.ts'
 import { retryAfter } from '../../services/io/http.ts'
 import { uniform } from '../../services/model/philox.ts'
-import { FakeHub, pass, sha256, status } from '../fakes/hub.ts'
+import { FakeHub, type Fault, pass, sha256, status } from '../fakes/hub.ts'
 import { bytesOf } from './bytes.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'mdi-download-'))
@@ -258,6 +267,40 @@ test('a server that lies about the length is found out', async () => {
     code: 'bad-file',
     message: /longer than the 1300000 bytes/,
   })
+})
+
+test('a length that a server told wrongly is not held against it for ever', async () => {
+  const lie: Fault = ({ response }) => {
+    response.writeHead(200, { 'content-length': data.length + 1_000 })
+    response.write(data, () => response.destroy())
+    return 'done'
+  }
+  hub.faults = [lie]
+  await assert.rejects(get(), { code: 'download' })
+  hub.faults = [pass]
+  await get()
+  whole()
+})
+
+test('of a stream that says no length, and has no end, no more is taken than there is room for', async () => {
+  let asked = 0
+  const endless: Fault = ({ response }) => {
+    response.writeHead(200)
+    const bytes = Buffer.alloc(1 << 20)
+    const more = () => {
+      while (!response.destroyed && response.write(bytes));
+    }
+    response.on('drain', more)
+    more()
+    return 'done'
+  }
+  hub.faults = [endless]
+  const room = async (bytes: number) => {
+    asked += bytes
+    if (asked > 200e6) throw new MdiError('disk-full', 'no room')
+  }
+  await assert.rejects(get({}, { room }), { code: 'disk-full' })
+  assert.ok(statSync(`${target}.part`).size <= 200e6)
 })
 
 test('a part that was not asked for is refused', async () => {

@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -28,8 +29,9 @@ import { EXPORT_FILE } from '../../services/model/exported.ts'
 import { readGguf } from '../../services/model/gguf.ts'
 import { tensorTypes } from '../../services/model/quants.ts'
 import { parseSource } from '../../services/model/sources.ts'
+import type { Manifest } from '../../services/model/spec.ts'
 import type { RandomOptions } from '../../services/model/synthetic.ts'
-import { FakeHub, sha256, status } from '../fakes/hub.ts'
+import { FakeHub, pass, sha256, status } from '../fakes/hub.ts'
 import { randomModel } from '../fakes/model.ts'
 import { modelFolder } from '../fakes/modelfolder.ts'
 
@@ -219,14 +221,20 @@ test('the next source is tried, and a broken-off one goes on or is dropped', asy
   const file = await model()
   hub.files.set('some.gguf', file)
   const url = `${hub.url}/files/some.gguf#sha256=${sha256(file)}`
-  hub.faults = [hub.cutAfter(20_000), status(404), hub.cutAfter(30_000), status(503)]
+  hub.faults = [hub.holdAfter(20_000), status(404), hub.holdAfter(30_000), status(503)]
+  // Not before it has come: a line that is cut takes along what nobody has read yet.
+  const onProgress = ({ done }: { done: number }) => {
+    if (done === 20_000 || done === 30_000) hub.cut()
+  }
   const stop = new AbortController()
   const onTrouble = (sentence: string) => {
     told.push(sentence)
     if (sentence.includes('503')) stop.abort()
   }
   const sources = ['hf:some/model/some.gguf', url]
-  await assert.rejects(get(sources, { onTrouble, signal: stop.signal }), { code: 'cancelled' })
+  await assert.rejects(get(sources, { onTrouble, onProgress, signal: stop.signal }), {
+    code: 'cancelled',
+  })
   assert.match(told.join(), /Trying the next source/)
   assert.deepEqual(await unfinished(data), ['some'])
   assert.equal(await dropUnfinished(data, 'some'), true)
@@ -234,6 +242,123 @@ test('the next source is tried, and a broken-off one goes on or is dropped', asy
   hub.faults = []
   const { kept } = await get(url, { keep: true })
   assert.equal(sha256(readFileSync(kept as string)), sha256(file))
+})
+
+test('what came from one source stays while the next is tried', async () => {
+  const file = await model()
+  hub.files.set('some.gguf', file)
+  // The second source has it not, and is asked in between.
+  const sources = ['hf:some/model/some.gguf', `${hub.url}/files/none.gguf#sha256=${sha256(file)}`]
+  hub.faults = [hub.holdAfter(30_000), status(503)]
+  const onProgress = ({ done }: { done: number }) => {
+    if (done === 30_000) hub.cut()
+  }
+  await assert.rejects(get(sources, { onProgress }), { code: 'not-found' })
+  assert.equal(readdirSync(join(data, 'downloads', 'some')).length, 1, 'the second left nothing')
+  hub.faults = [pass]
+  hub.sent.clear()
+  await get(sources)
+  assert.equal(hub.sent.get('some.gguf'), file.length - 30_000)
+  assert.deepEqual(downloads(), [])
+})
+
+test('another model of the name is not taken for the one that is wanted', async () => {
+  const [one, two] = [await model(), await model({ seed: 5 })]
+  const folder = join(root, `names${count}`)
+  for (const [place, bytes] of [
+    ['a', one],
+    ['b', two],
+  ] as const) {
+    mkdirSync(join(folder, place), { recursive: true })
+    writeFileSync(join(folder, place, 'same.gguf'), bytes)
+    hub.files.set(`${place}/same.gguf`, bytes)
+  }
+  const another = { code: 'bad-value', message: /^same is another model here/ }
+  await get(join(folder, 'a', 'same.gguf'))
+  await assert.rejects(get(join(folder, 'b', 'same.gguf')), another)
+  await assert.rejects(get('hf:some/model/b/same.gguf'), another)
+  await assert.rejects(get(`${hub.url}/files/b/same.gguf#sha256=${sha256(two)}`), another)
+  await store.removeModel('same')
+  await get('hf:some/model/a/same.gguf')
+  const asked = hub.asked.length
+  await assert.rejects(get(`${hub.url}/files/b/same.gguf#sha256=${sha256(two)}`), another)
+  assert.equal((await get(`${hub.url}/files/a/same.gguf#sha256=${sha256(one)}`)).here, true)
+  assert.equal(hub.asked.length, asked, 'the hashes tell')
+  // A model that has lost a part is not here.
+  const { records } = (await store.getModel('same')) as Manifest
+  rmSync(join(data, 'records', `${records[1]?.sha256}.sqlite`))
+  assert.equal((await get('hf:some/model/a/same.gguf')).here, undefined)
+  assert.equal((await store.hasRecords(records.map((r) => r.sha256))).size, records.length)
+})
+
+test('a kept download is no unfinished one', async () => {
+  const file = await model()
+  hub.files.set('source', file)
+  const { kept = '' } = await get(`${hub.url}/files/source#sha256=${sha256(file)}`, { keep: true })
+  assert.equal(sha256(readFileSync(kept)), sha256(file))
+  assert.deepEqual(await unfinished(data), [])
+  assert.equal(await dropUnfinished(data, 'source'), false)
+  assert.ok(existsSync(kept))
+})
+
+test('addresses with strange names, and a folder that cannot be written into', async () => {
+  const file = await model()
+  for (const name of ['%zz.gguf', `${'x'.repeat(300)}.gguf`, '%2e%2e%2fup.gguf', 'a%20b.gguf']) {
+    hub.files.set(name, file)
+    const url = `${hub.url}/files/${name}#sha256=${sha256(file)}`
+    const pulled = await get(url).catch((error) => error)
+    if (pulled instanceof Error) assert.ok(pulled instanceof MdiError, String(pulled.stack))
+    for (const { name } of await store.listModels()) await store.removeModel(name)
+    assert.ok(!existsSync(join(data, 'up.gguf')) && !existsSync(join(root, 'up.gguf')))
+  }
+  rmSync(join(data, 'downloads'), { recursive: true, force: true })
+  writeFileSync(join(data, 'downloads'), 'in the way')
+  hub.files.set('some.gguf', file)
+  await assert.rejects(get('hf:some/model/some.gguf'), {
+    code: 'store',
+    message:
+      /^Cannot write into .*: (a part of the path is no folder|a file of that name is in the way)\.$/,
+  })
+})
+
+test('a model whose text side is of no use is refused when it is imported', async () => {
+  const folder = join(root, `text${count}`)
+  mkdirSync(folder)
+  for (const [name, bytes] of Object.entries(modelFolder()))
+    writeFileSync(join(folder, name), bytes)
+  const good = JSON.parse(readFileSync(join(folder, 'tokenizer.json'), 'utf8'))
+  const bad: [string, unknown][] = [
+    ['another kind', { model: { type: 'Unigram', vocab: [['a', 0]] } }],
+    ['nothing', {}],
+    ['merges of numbers', { ...good, model: { ...good.model, merges: [1, 2] } }],
+  ]
+  for (const [what, tokenizer] of bad) {
+    writeFileSync(join(folder, 'tokenizer.json'), JSON.stringify(tokenizer))
+    const refused = await importPath(folder, store).then(
+      () => assert.fail(what),
+      (error) => error,
+    )
+    assert.ok(refused instanceof MdiError, `${what}: ${refused.stack}`)
+    assert.match(refused.code, /^(bad-file|unsupported)$/)
+  }
+  assert.equal(await store.unusedBytes(), 0, 'nothing was written for it')
+})
+
+test('a link in a folder leads to a model, as in a hub’s cache', async () => {
+  const folder = join(root, `links${count}`)
+  mkdirSync(join(folder, 'snapshot'), { recursive: true })
+  writeFileSync(join(folder, 'blob'), await model())
+  symlinkSync('../blob', join(folder, 'snapshot', 'linked.gguf'))
+  assert.equal((await importPath(join(folder, 'snapshot'), store)).manifest.name, 'linked')
+})
+
+test('where nothing can be written, an export says so', async () => {
+  const path = join(root, `out${count}.gguf`)
+  writeFileSync(path, await model())
+  const { manifest } = await importPath(path, store)
+  const sentence = { name: 'MdiError', message: /^Cannot write into .*: .*\.$/ }
+  for (const place of [path, join(path, 'x'), join(root, 'no', 'such', 'stick'), '/proc/x'])
+    await assert.rejects(exportModel(store, manifest, place), sentence, place)
 })
 
 test('a download that is no model is not kept', async () => {
@@ -371,6 +496,15 @@ test('a stranger’s manifest is checked before anything is made of it', async (
     ['millions of layers', (m) => (m.manifest.spec.layers = 1e7), /spec\.layers/],
     ['other shapes', (m) => (m.manifest.spec.hidden = 128), /of another model/],
     ['heads that share badly', (m) => (m.manifest.spec.kvHeads = 3), /heads make no sense/],
+    ['a tokenizer that is none', (m) => (m.manifest.text.tokenizer = 5), /tokenizer/],
+    ['a first token beyond all', (m) => (m.manifest.text.bosId = 999_999), /names token 999999/],
+    ['a last token beyond all', (m) => (m.manifest.text.endIds = [5_000]), /names token 5000/],
+    ['factors of no rope', (m) => (m.manifest.spec.rope.factors = [1]), /rope factors/],
+    [
+      'a window in no layer',
+      (m) => (m.manifest.spec.window = { size: 4, layers: [9] }),
+      /a window in a layer/,
+    ],
     [
       'records exchanged',
       (m) => (m.manifest.records[0].sha256 = m.manifest.records[1].sha256),
