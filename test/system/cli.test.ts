@@ -1,9 +1,10 @@
 /** The command line with real processes: what people do with it, also wrongly. */
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { LocalStore } from '../../services/io/store.ts'
 import { buildBundle, finished, type Ran, runMdi, startMdi } from '../fakes/cli.ts'
 import { randomModel } from '../fakes/model.ts'
 import { modelFolder } from '../fakes/modelfolder.ts'
@@ -244,6 +245,38 @@ test('models are listed, as a table and as a document, and removed', async () =>
   assert.deepEqual(runtime(), before)
   assert.match(removed.stdout, /^Removed second; .* are free again\.\n$/)
   assert.doesNotMatch((await runMdi(mdi, 'models')).stdout, /second/)
+})
+
+test('beside a process that has the store, an export reads it and a removal touches nothing', async () => {
+  const place = at('held')
+  const held = { ...mdi, data: place }
+  mkdirSync(place)
+  assert.equal((await runMdi(held, 'import', at('other.gguf'), '--name', 'one')).code, 0)
+  mkdirSync(join(place, 'downloads', 'one', 'x'), { recursive: true })
+  const service = new LocalStore({ folder: place })
+  try {
+    refused(await runMdi(held, 'remove', 'one'), /is in use by process/)
+    refused(await runMdi(held, 'remove', '--unfinished'), /is in use by process/)
+    assert.ok(existsSync(join(place, 'downloads', 'one', 'x')))
+    const exported = await runMdi(held, 'export', 'one', at('held-stick'))
+    assert.equal(exported.code, 0, exported.stderr)
+  } finally {
+    service.close()
+  }
+  const again = await runMdi(
+    { ...held, data: at('held-other'), cwd: folder },
+    'import',
+    at('held-stick'),
+  )
+  assert.equal(again.code, 0, again.stderr)
+})
+
+test('what strangers write into a file does not reach the terminal as a command', async () => {
+  const keys = { 'tokenizer.ggml.model': { type: 'string', value: '\u001b[2Jgpt9' } } as const
+  writeFileSync(at('escape.gguf'), await randomModel({}, { keys }))
+  const ran = await runMdi(mdi, 'import', at('escape.gguf'))
+  refused(ran, /gpt9/)
+  assert.ok(!ran.stderr.includes('\u001b'), JSON.stringify(ran.stderr))
 })
 
 test('a model that names no end token imports, and that is said', async () => {
