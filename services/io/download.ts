@@ -71,6 +71,7 @@ class Download {
   #handle!: FileHandle
   #hash: Hash | undefined
   #have = 0
+  #furthest = 0
   #size: number | undefined
   #etag: string | undefined
   /** Room has been asked for up to here. */
@@ -224,6 +225,9 @@ class Download {
       for await (const chunk of chunks(response, this.#host)) {
         if (signal?.aborted) throw cancelled()
         await this.#take(chunk)
+        // What comes again, since the server gives no parts, is no progress: it may end there each time.
+        if (this.#have <= this.#furthest) continue
+        this.#furthest = this.#have
         progressed()
       }
     } finally {
