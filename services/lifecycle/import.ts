@@ -10,6 +10,7 @@ import { importGguf, importSafetensors } from '../model/import.ts'
 import { shardNames } from '../model/sources.ts'
 import type { Manifest } from '../model/spec.ts'
 import { textSpecFromGguf } from '../model/text.ts'
+import { checkText } from '../model/textcheck.ts'
 import type { WriteOptions } from '../model/writer.ts'
 import type { OnProgress } from '../ports.ts'
 
@@ -126,6 +127,7 @@ const importFiles = async (
 ): Promise<Imported> => {
   const shared = {
     textSpec: textSpecFromGguf,
+    checkText,
     ...(name !== undefined && { name }),
     ...(rounding !== undefined && { rounding }),
     ...(sha256 !== undefined && { sha256 }),

@@ -12,7 +12,6 @@ import { typeBytes } from './quants.ts'
 import { type ByteSource, joined } from './source.ts'
 import type { TextSpec } from './spec.ts'
 import { tensorFinder } from './tensors.ts'
-import { checkText } from './textcheck.ts'
 import { type RecordStore, type WriteOptions, type WriteReport, writeModel } from './writer.ts'
 
 export type ImportOptions = WriteOptions & {
@@ -22,6 +21,8 @@ export type ImportOptions = WriteOptions & {
   sha256?: string
   /** Reads tokenizer and chat template from a GGUF file's keys. */
   textSpec(metadata: GgufMetadata): TextSpec
+  /** Tries the text side before anything is written (`textcheck`); absent: it is not tried. */
+  checkText?(name: string, text: TextSpec, vocab: number): void
 }
 
 /** Bytes read at a time for the identity. */
@@ -132,7 +133,7 @@ export const importGguf = async (
   })
   const { sha256 } = options
   const text = options.textSpec(gguf.metadata)
-  checkText(source.name, text, spec.vocab)
+  options.checkText?.(source.name, text, spec.vocab)
   const work = {
     name: options.name ?? modelName(source.name),
     spec,
@@ -191,7 +192,7 @@ export const importSafetensors = async (
   }))
   const bytes = shards.reduce((sum, shard) => sum + shard.source.size, 0)
   const textSpec = await textSpecFromFolder(folder, text, spec.vocab, options.textSpec)
-  checkText(folder.name, textSpec, spec.vocab)
+  options.checkText?.(folder.name, textSpec, spec.vocab)
   const work = {
     name: options.name ?? modelName(folder.name),
     spec,

@@ -247,7 +247,7 @@ test('weights that are no numbers are refused', async () => {
   const q = (await readGguf(memorySource(bytes))).tensors.get('blk.1.attn_q.weight')
   new DataView(bytes.buffer).setFloat32((q?.offset as number) + 400, Number.NaN, true)
   const store = new MemoryRecords()
-  await assert.rejects(importBytes(bytes, store), /weights of attn_q are not all finite/)
+  await assert.rejects(importBytes(bytes, store), /weights of attn_q of layer 1 are not all finite/)
   assert.equal(store.aborted, 1)
   assert.equal(store.models.size, 0)
 })
@@ -274,7 +274,7 @@ test('a scale that is no number is refused, in every type and place', async () =
       const store = new MemoryRecords()
       await assert.rejects(importBytes(bytes, store, { rounding: 'keep' }), (error) => {
         assert.ok(error instanceof MdiError)
-        assert.match(error.message, /is damaged: the weights of ffn_up are not all finite/)
+        assert.match(error.message, /is damaged: the weights of ffn_up of layer 0 are not all finite/)
         return true
       })
       assert.equal(store.models.size, 0)
