@@ -274,7 +274,10 @@ test('a scale that is no number is refused, in every type and place', async () =
       const store = new MemoryRecords()
       await assert.rejects(importBytes(bytes, store, { rounding: 'keep' }), (error) => {
         assert.ok(error instanceof MdiError)
-        assert.match(error.message, /is damaged: the weights of ffn_up of layer 0 are not all finite/)
+        assert.match(
+          error.message,
+          /is damaged: the weights of ffn_up of layer 0 are not all finite/,
+        )
         return true
       })
       assert.equal(store.models.size, 0)
