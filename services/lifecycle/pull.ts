@@ -211,7 +211,7 @@ const fetchFirst = async (
   throw new Error('a model has one source at least')
 }
 
-/** Puts a download where no other pull goes on with it, or drops it. @returns its path there */
+/** Puts a download where no other pull goes on with it, nor a removal drops it. @returns its path there */
 const keepDownload = async (
   data: string,
   name: string,
@@ -225,8 +225,12 @@ const keepDownload = async (
   return join(kept, relative(place, path))
 }
 
-/** What a model was pulled from, by its name. */
+/** Where it is noted what a model was pulled from, by its name. */
 const noteKey = (name: string): string => `pulled/${name}`
+
+/** The note: its source, and which content came, since another may have the name by now. */
+const noteOf = (source: ModelSource, { source: { identity } }: Manifest): string =>
+  `${formatSource(source)} ${identity ?? ''}`
 
 /**
  * Whether the model that has the name is the one that is wanted, and whole.
@@ -238,7 +242,7 @@ const isHere = async (
   { sources, expectedBytes }: Pull,
 ): Promise<boolean> => {
   const note = await store.getConfig(noteKey(there.name))
-  const fromThese = sources.some((source) => formatSource(source) === note)
+  const fromThese = sources.some((source) => noteOf(source, there) === note)
   const hashes = sources.flatMap((s) => ('sha256' in s && s.sha256 ? [s.sha256] : []))
   const { sha256 } = there.source
   if (!fromThese && sha256 !== undefined && hashes.length > 0 && !hashes.includes(sha256))
@@ -283,7 +287,7 @@ export const pull = async (
       ...{ rounding, onProgress, signal, sha256: fetched.sha256 },
     })
     if (local) return imported
-    await store.setConfig(noteKey(name), formatSource(fetched.source))
+    await store.setConfig(noteKey(name), noteOf(fetched.source, imported.manifest))
     const kept = keep && (await keepDownload(data, name, place, fetched.path))
     await rm(folder, { recursive: true, force: true })
     return kept ? { ...imported, kept } : imported

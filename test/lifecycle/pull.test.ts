@@ -284,6 +284,12 @@ test('another model of the name is not taken for the one that is wanted', async 
   await assert.rejects(get(`${hub.url}/files/b/same.gguf#sha256=${sha256(two)}`), another)
   assert.equal((await get(`${hub.url}/files/a/same.gguf#sha256=${sha256(one)}`)).here, true)
   assert.equal(hub.asked.length, asked, 'the hashes tell')
+  // Another one under the name that a pulled one had.
+  await store.removeModel('same')
+  await importPath(join(folder, 'b', 'same.gguf'), store)
+  await assert.rejects(get('hf:some/model/a/same.gguf'), another)
+  await store.removeModel('same')
+  await get('hf:some/model/a/same.gguf')
   // A model that has lost a part is not here.
   const { records } = (await store.getModel('same')) as Manifest
   rmSync(join(data, 'records', `${records[1]?.sha256}.sqlite`))
