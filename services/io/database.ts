@@ -43,6 +43,12 @@ const damaged = (path: string): MdiError => {
   }
 }
 
+/** The error for a file that is none of ours: of a record's name, only damage can have made it so. */
+const foreign = (path: string): MdiError =>
+  [configFile, modelsFile].includes(basename(path))
+    ? new MdiError('store', `${path} is not a store of mdi: use another data folder.`)
+    : damagedRecord(path)
+
 /** The error for a weight record whose file is not what was written. */
 export const damagedRecord = (path: string): MdiError =>
   new MdiError('bad-file', `A weight record is damaged on disk (${path}): import its model again.`)
@@ -95,8 +101,7 @@ export const isEmpty = (db: Connection, path: string, schema: Schema): boolean =
   const version = Number(db.pragma('user_version', { simple: true }))
   const tables = db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get()
   if (application === 0 && version === 0 && tables === 0) return true
-  if (application !== APPLICATION_ID)
-    throw new MdiError('store', `${path} is not a store of mdi: use another data folder.`)
+  if (application !== APPLICATION_ID) throw foreign(path)
   if (version > schema.version)
     throw new MdiError(
       'store',

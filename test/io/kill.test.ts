@@ -151,6 +151,7 @@ test('a fetched record whose file is damaged is fetched anew', () => {
       Buffer.from('no database at all, whatever its name says'.repeat(50)),
       Buffer.alloc(0),
       Buffer.concat([whole.subarray(0, 100), Buffer.alloc(70_000, 0x5a)]),
+      Buffer.concat([whole.subarray(0, 68), Buffer.alloc(4, 7), whole.subarray(72)]),
     ]) {
       writeFileSync(part, broken)
       const store = new LocalStore({ folder })

@@ -387,7 +387,11 @@ test('damage on disk is found when a record is read, and a later import heals it
     const empty = Buffer.alloc(0)
     const foreign = readFileSync(join(folder, 'records', `${other}.sqlite`))
     const cut = bytes.subarray(0, MiB)
-    for (const broken of [bytes, cut, header, Buffer.from('no database'), empty, foreign]) {
+    // Where SQLite has the number by which a file of ours is known.
+    const unknown = Buffer.from(bytes)
+    unknown.writeUInt32BE(7, 68)
+    const none = Buffer.from('no database')
+    for (const broken of [bytes, cut, header, none, empty, foreign, unknown]) {
       const reader = new RecordReader({ folder })
       writeFileSync(file, broken)
       assert.throws(() => reader.read(sha256, 2 * MiB, 10), damage)
