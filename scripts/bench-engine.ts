@@ -9,13 +9,13 @@ import { join } from 'node:path'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { arithmetic, whole } from '../services/cli/options.ts'
 import { bytes, json, table, tellError } from '../services/cli/output.ts'
+import { processor } from '../services/io/board/system.ts'
 import { OrtEngine } from '../services/io/ort/engine.ts'
-import { RecordReader } from '../services/io/reader.ts'
-import { processor } from '../services/io/system.ts'
+import { RecordReader } from '../services/io/store/reader.ts'
 import type { Manifest } from '../services/model/spec.ts'
 import { type RandomShape, randomShapes, writeRandomModel } from '../services/model/synthetic.ts'
 import type { Arithmetic, Segment } from '../services/ports.ts'
-import { importInto, withFolder } from './rings.ts'
+import { importInto, withFolder } from '../test/harness/rings.ts'
 
 type Options = {
   shape: RandomShape

@@ -21,7 +21,7 @@ import { whole } from '../services/cli/options.ts'
 import { json, table, tellError } from '../services/cli/output.ts'
 import { MdiError } from '../services/errors.ts'
 import { randomShapes, writeRandomModel } from '../services/model/synthetic.ts'
-import { withFolder } from './rings.ts'
+import { withFolder } from '../test/harness/rings.ts'
 
 /** Bounds: memory in bytes, and the import's share of the disk's speed. */
 const MEMORY_BOUND = 300e6

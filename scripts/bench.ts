@@ -8,14 +8,19 @@ import { basename, join } from 'node:path'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { arithmetic, whole } from '../services/cli/options.ts'
 import { json, table, tellError } from '../services/cli/output.ts'
-import { processor } from '../services/io/system.ts'
+import { processor } from '../services/io/board/system.ts'
 import { randomShapes, writeRandomModel } from '../services/model/synthetic.ts'
 import type { Arithmetic } from '../services/ports.ts'
-import { csvOf, svgOf } from './chart.ts'
-import { llamaRate } from './llama.ts'
-import { measureRing, measureRivals, type Rivals, type RunFigures } from './measure.ts'
-import { endInOrder, Place } from './processes.ts'
-import { importInto } from './rings.ts'
+import { csvOf, svgOf } from '../test/harness/chart.ts'
+import { llamaRate } from '../test/harness/llama.ts'
+import {
+  measureRing,
+  measureRivals,
+  type Rivals,
+  type RunFigures,
+} from '../test/harness/measure.ts'
+import { endInOrder, Place } from '../test/harness/processes.ts'
+import { importInto } from '../test/harness/rings.ts'
 
 type Options = {
   shape: keyof typeof randomShapes

@@ -14,11 +14,11 @@ import { limits } from '../services/limits.ts'
 import { defaultSampling } from '../services/model/sampler.ts'
 import type { Manifest } from '../services/model/spec.ts'
 import { randomShapes, writeRandomModel } from '../services/model/synthetic.ts'
-import type { Cluster } from './cluster.ts'
-import { Cluster as Processes } from './cluster.ts'
-import { type Known, Load } from './load.ts'
-import { endInOrder, Place } from './processes.ts'
-import { importInto, openRing } from './rings.ts'
+import type { Cluster } from '../test/harness/cluster.ts'
+import { Cluster as Processes } from '../test/harness/cluster.ts'
+import { type Known, Load } from '../test/harness/load.ts'
+import { endInOrder, Place } from '../test/harness/processes.ts'
+import { importInto, openRing } from '../test/harness/rings.ts'
 
 type Options = {
   nodes: number

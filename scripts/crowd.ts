@@ -7,10 +7,10 @@ import { join } from 'node:path'
 import { Command } from 'commander'
 import { RemoteRing } from '../services/cli/remote.ts'
 import { MdiError } from '../services/errors.ts'
-import { Cluster, settingsFor } from './cluster.ts'
-import { endInOrder, freePort, Place } from './processes.ts'
-import { importInto } from './rings.ts'
-import { say } from './voiceclient.ts'
+import { Cluster, settingsFor } from '../test/harness/cluster.ts'
+import { endInOrder, freePort, Place } from '../test/harness/processes.ts'
+import { importInto } from '../test/harness/rings.ts'
+import { say } from '../test/harness/voiceclient.ts'
 
 const sentences = [
   'turn on the kitchen lights',

@@ -14,8 +14,8 @@ import { bytes, table, tellError } from '../services/cli/output.ts'
 import { ExitStatus, MdiError } from '../services/errors.ts'
 import { randomShapes, writeRandomModel } from '../services/model/synthetic.ts'
 import type { VerbData } from '../services/wire/verbs.ts'
-import { Cluster } from './cluster.ts'
-import { Place } from './processes.ts'
+import { Cluster } from '../test/harness/cluster.ts'
+import { Place } from '../test/harness/processes.ts'
 
 type Options = {
   model?: string

@@ -6,10 +6,10 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { table } from '../services/cli/output.ts'
-import { Cluster } from './cluster.ts'
-import { HomeAssistant } from './hass.ts'
-import { endInOrder, freePort, Place, type Service } from './processes.ts'
-import { importInto } from './rings.ts'
+import { Cluster } from '../test/harness/cluster.ts'
+import { HomeAssistant } from '../test/harness/hass.ts'
+import { endInOrder, freePort, Place, type Service } from '../test/harness/processes.ts'
+import { importInto } from '../test/harness/rings.ts'
 
 const program = new Command('homeassistant')
   .description(

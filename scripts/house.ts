@@ -9,13 +9,13 @@ import { Command } from 'commander'
 import { arithmetic, several, whole } from '../services/cli/options.ts'
 import { json, ProgressBar, table, tellError } from '../services/cli/output.ts'
 import { MdiError } from '../services/errors.ts'
-import type { Answer } from '../services/gateway/generation.ts'
-import { trustOf } from '../services/gateway/intent.ts'
 import type { LocalRing } from '../services/lifecycle/local.ts'
 import { defaultSampling } from '../services/model/sampler.ts'
 import type { Arithmetic } from '../services/ports.ts'
-import { importInto, openRing, withFolder } from './rings.ts'
-import { type EvalRecord, isRight, isWrongPlace, withheldFor } from './score.ts'
+import type { Answer } from '../services/requests/generation.ts'
+import { trustOf } from '../services/voice/intent.ts'
+import { importInto, openRing, withFolder } from '../test/harness/rings.ts'
+import { type EvalRecord, isRight, isWrongPlace, withheldFor } from '../test/harness/score.ts'
 
 const folder = fileURLToPath(new URL('../firmware/model', import.meta.url))
 /** What the issue of the model in the box asks for, in percent. */
@@ -62,7 +62,7 @@ const answer = (ring: LocalRing, id: string, record: EvalRecord): Promise<Answer
         sampling: { ...defaultSampling, temperature: 0 },
         maxTokens: ANSWER_TOKENS,
         stop: [],
-        weighed: true,
+        lineLogprob: true,
       },
       { text: () => {}, end: resolve, error: reject },
     )

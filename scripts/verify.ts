@@ -9,11 +9,11 @@ import { Command, CommanderError } from 'commander'
 import { arithmetic, whole } from '../services/cli/options.ts'
 import { json, table, tellError } from '../services/cli/output.ts'
 import { MdiError } from '../services/errors.ts'
-import type { Answer, TextRequest } from '../services/gateway/generation.ts'
 import { CHUNK_ROWS } from '../services/lifecycle/local.ts'
 import { defaultSampling } from '../services/model/sampler.ts'
 import type { Manifest } from '../services/model/spec.ts'
 import type { Arithmetic } from '../services/ports.ts'
+import type { Answer, TextRequest } from '../services/requests/generation.ts'
 import type { Token } from '../services/wire/requests.ts'
 import {
   type Case,
@@ -23,10 +23,10 @@ import {
   type Result,
   readReference,
   totals,
-} from './compare.ts'
-import type { Ring } from './owner.ts'
-import { endInOrder } from './processes.ts'
-import { importInto, openProcesses, openRing, withFolder } from './rings.ts'
+} from '../test/harness/compare.ts'
+import type { Ring } from '../test/harness/owner.ts'
+import { endInOrder } from '../test/harness/processes.ts'
+import { importInto, openProcesses, openRing, withFolder } from '../test/harness/rings.ts'
 
 type Options = {
   arithmetic: Arithmetic

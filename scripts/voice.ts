@@ -7,12 +7,12 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command } from 'commander'
-import { Cluster } from './cluster.ts'
-import { endInOrder, freePort, Place } from './processes.ts'
-import { importInto } from './rings.ts'
-import { expectedOf } from './spoken.ts'
-import { type Heard, say } from './voiceclient.ts'
-import { readWave, resampled, writeWave } from './wave.ts'
+import { Cluster } from '../test/harness/cluster.ts'
+import { endInOrder, freePort, Place } from '../test/harness/processes.ts'
+import { importInto } from '../test/harness/rings.ts'
+import { expectedOf } from '../test/harness/spoken.ts'
+import { type Heard, say } from '../test/harness/voiceclient.ts'
+import { readWave, resampled, writeWave } from '../test/harness/wave.ts'
 
 const firmware = join(import.meta.dirname, '../firmware/model')
 const program = new Command('voice-demo')

@@ -134,6 +134,9 @@ export const configSchema = z.strictObject({
 })
 export type Config = z.output<typeof configSchema>
 
+/** A config whose folder and name are known, and the file that it came from. */
+export type LoadedConfig = Config & { data: string; node: string; file: string | undefined }
+
 const sections: Readonly<Record<string, z.ZodObject>> = {
   broker,
   ports,

@@ -12,7 +12,7 @@ const startWorker = async (data: { mode?: unknown }): Promise<void> => {
     const { runEngineWorker } = await import('./io/ort/worker.ts')
     runEngineWorker(parentPort as MessagePort, data as unknown as EngineWorkerOptions)
   } else if (data.mode === 'store') {
-    const { runStoreWorker } = await import('./io/storeworker.ts')
+    const { runStoreWorker } = await import('./io/store/worker.ts')
     runStoreWorker()
   } else if (data.mode === 'template') {
     const { runTemplateWorker } = await import('./io/template.ts')

@@ -1,10 +1,10 @@
 /** `mdi bench`: speed of prompt and answer, and memory, on this machine alone. */
 import { randomUUID } from 'node:crypto'
 import type { Command } from 'commander'
-import type { Answer } from '../gateway/generation.ts'
-import { residentMemory } from '../io/system.ts'
+import { residentMemory } from '../io/board/system.ts'
 import type { Entry, LocalRing } from '../lifecycle/local.ts'
 import { defaultSampling } from '../model/sampler.ts'
+import type { Answer } from '../requests/generation.ts'
 import { withLocalRing } from './local.ts'
 import { addEngineOptions, type EngineOptions, whole } from './options.ts'
 import { bytes, json, table } from './output.ts'

@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { planNodes } from '../control/plan.ts'
 import { MdiError } from '../errors.ts'
-import { availableMemory, hostKey } from '../io/system.ts'
+import { availableMemory, hostKey } from '../io/board/system.ts'
 import type { Costed } from '../plan/cost.ts'
 import { modelCost, ownerBytes, PLANNED_POSITIONS } from '../plan/cost.ts'
 import { type Fit, fitOf } from '../plan/fits.ts'

@@ -2,8 +2,8 @@
 import { randomUUID } from 'node:crypto'
 import type { Command } from 'commander'
 import { MdiError } from '../errors.ts'
-import type { Answer, TextRequest } from '../gateway/generation.ts'
 import type { Entry } from '../lifecycle/local.ts'
+import type { Answer, TextRequest } from '../requests/generation.ts'
 import { onInterrupt } from './interrupt.ts'
 import {
   addEngineOptions,

@@ -1,7 +1,7 @@
 /** `mdi models`, `mdi remove NAME` and `mdi export NAME FOLDER` */
 import type { Command } from 'commander'
-import { exportModel } from '../io/exported.ts'
-import { isOwned } from '../io/folderowner.ts'
+import { exportModel } from '../io/store/exported.ts'
+import { isOwned } from '../io/store/folderowner.ts'
 import { type Entry, findModel, openStore, peekStore } from '../lifecycle/local.ts'
 import { dropUnfinished, unfinished } from '../lifecycle/pull.ts'
 import { dropRuntimeFiles } from '../lifecycle/runtimefiles.ts'

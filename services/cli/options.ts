@@ -3,11 +3,11 @@ import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { type Command, InvalidArgumentError } from 'commander'
 import { MdiError } from '../errors.ts'
-import { DEFAULT_TOKENS } from '../gateway/generation.ts'
 import { CHUNK_ROWS, DEFAULT_CONTEXT } from '../lifecycle/local.ts'
 import { checkSampling, defaultSampling, type SamplingParameters } from '../model/sampler.ts'
 import { checkStops } from '../model/stream.ts'
 import type { Arithmetic } from '../ports.ts'
+import { DEFAULT_TOKENS } from '../requests/generation.ts'
 import { settingsOf } from './settings.ts'
 
 /** A whole number of at least `least`. */

@@ -2,8 +2,8 @@
 import { SingleBar } from 'cli-progress'
 import Table from 'cli-table3'
 import { ExitStatus, MdiError } from '../errors.ts'
-import { type Answer, DEFAULT_TOKENS } from '../gateway/generation.ts'
 import type { OnProgress, Progress } from '../ports.ts'
+import { type Answer, DEFAULT_TOKENS } from '../requests/generation.ts'
 
 /** Bytes for a person. */
 export const bytes = (n: number): string => {

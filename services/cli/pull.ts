@@ -1,7 +1,7 @@
 /** `mdi pull NAME|SOURCE`: fetches a model and takes it into the store. */
 import type { Command } from 'commander'
 import { MdiError } from '../errors.ts'
-import { hubEnvironment } from '../io/hub.ts'
+import { hubEnvironment } from '../io/fetch/hub.ts'
 import { type Entry, openStore } from '../lifecycle/local.ts'
 import { isPath, type Pull, pull } from '../lifecycle/pull.ts'
 import { catalogue, findEntry } from '../model/catalogue.ts'

@@ -1,8 +1,8 @@
 /** A client of the ring: asks the coordinator by MQTT, from any machine. */
 import { randomUUID } from 'node:crypto'
+import type { LoadedConfig } from '../config.ts'
 import { errorFrom, MdiError } from '../errors.ts'
-import type { LoadedConfig } from '../io/config.ts'
-import { MqttBus } from '../io/mqtt.ts'
+import { MqttBus } from '../io/mqtt/client.ts'
 import { buildTopic, optionsOf, readMessage, readResponse } from '../wire/topics.ts'
 import type { Verb, VerbData, VerbRequest } from '../wire/verbs.ts'
 import { brokerOf } from './settings.ts'

@@ -1,6 +1,6 @@
 /** `mdi node` and `mdi coordinator`: the services, until they are stopped. */
 import type { Command } from 'commander'
-import { Broker } from '../io/broker.ts'
+import { Broker } from '../io/mqtt/broker.ts'
 import { startCoordinator } from '../lifecycle/coordinator.ts'
 import { startGateway } from '../lifecycle/gatewayprocess.ts'
 import type { Entry } from '../lifecycle/local.ts'

@@ -1,7 +1,8 @@
 /** The settings of a command: its options over environment, file and defaults. */
 import type { Command } from 'commander'
+import type { LoadedConfig } from '../config.ts'
 import { MdiError } from '../errors.ts'
-import { type LoadedConfig, loadConfig } from '../io/config.ts'
+import { loadConfig } from '../io/config.ts'
 
 /** @param overrides by dotted name; undefined counts as not given */
 export const settingsOf = (

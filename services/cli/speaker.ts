@@ -1,9 +1,9 @@
 /** Who answers a command's requests: a ring of one in this process, or the ring by MQTT. */
 import type { Command } from 'commander'
-import type { Answer, TextRequest } from '../gateway/generation.ts'
-import { residentMemory } from '../io/system.ts'
+import { residentMemory } from '../io/board/system.ts'
 import type { Entry, LocalRing } from '../lifecycle/local.ts'
 import type { ChatMessage } from '../model/chat.ts'
+import type { Answer, TextRequest } from '../requests/generation.ts'
 import { withLocalRing } from './local.ts'
 import type { EngineOptions } from './options.ts'
 import type { RemoteRing } from './remote.ts'

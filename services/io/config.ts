@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { homedir, hostname } from 'node:os'
 import { join, resolve } from 'node:path'
-import { type Config, parseConfigFile, resolveConfig } from '../config.ts'
+import { type LoadedConfig, parseConfigFile, resolveConfig } from '../config.ts'
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 
@@ -15,9 +15,6 @@ export type LoadOptions = {
   overrides?: Readonly<Record<string, unknown>>
   environment?: Environment
 }
-
-/** A config whose folder and name are known, and the file that it came from. */
-export type LoadedConfig = Config & { data: string; node: string; file: string | undefined }
 
 /** A directory variable of systemd may hold several; the first is ours. */
 const first = (value: string | undefined): string | undefined => value?.split(':')[0] || undefined

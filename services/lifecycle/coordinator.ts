@@ -3,6 +3,8 @@
  * come by MQTT. Optionally it is the broker too.
  */
 
+import { Bridge, type Origin } from '../api/mqtt/bridge.ts'
+import type { LoadedConfig } from '../config.ts'
 import {
   Coordinator,
   type CoordinatorEffect,
@@ -10,26 +12,24 @@ import {
 } from '../control/coordinator.ts'
 import { type Plan, readPlan } from '../control/plan.ts'
 import { MdiError } from '../errors.ts'
-import { Bridge } from '../gateway/bridge.ts'
-import { KeptRequests, readKept, staleness } from '../gateway/kept.ts'
+import { ownAddresses } from '../io/board/system.ts'
 import { realClock, realRandom, realWallClock } from '../io/clock.ts'
-import type { LoadedConfig } from '../io/config.ts'
-import { WeightServer } from '../io/serve.ts'
-import type { SqliteStore } from '../io/sqlite.ts'
-import { ownAddresses } from '../io/system.ts'
-import { TcpLinks } from '../io/tcp.ts'
+import { WeightServer } from '../io/fetch/serve.ts'
+import { TcpLinks } from '../io/links/tcp.ts'
+import type { SqliteStore } from '../io/store/client.ts'
 import { limits } from '../limits.ts'
+import { LiveSettings } from '../members/livesettings.ts'
+import { type Remember, rememberIn } from '../members/remember.ts'
+import { KeptRequests, readKept, staleness } from '../requests/journal.ts'
+import { Desk } from '../requests/service.ts'
 import { version } from '../version.ts'
 import type { BridgeHealth } from '../wire/control.ts'
 import { PROTOCOL } from '../wire/frame.ts'
 import { CoordinatorBus, type CoordinatorBusOptions } from './coordinatorbus.ts'
-import { Desk } from './desk.ts'
 import { CoordinatorDoings } from './doings.ts'
 import { Gateway } from './gateway.ts'
-import { LiveSettings } from './livesettings.ts'
 import { type Entry, findModel, openStore, textSide } from './local.ts'
 import { changes, log } from './log.ts'
-import { type Remember, rememberIn } from './remember.ts'
 
 const PLAN = 'plan'
 const REQUESTS = 'asked'
@@ -268,8 +268,8 @@ class CoordinatorProcess {
       this.#desk.core.wake()
     })
     for (const kept of text === undefined ? [] : readKept(text)) {
-      const { id, request, asker, stream, runs } = kept
-      const listener = this.#bridge.resume(asker, id, stream)
+      const { id, request, origin, runs } = kept
+      const listener = this.#bridge.resume(id, origin as Origin)
       const why = staleness(kept, this.#wallClock.now())
       if (!request || why !== undefined) listener.error(new MdiError('not-ready', why ?? ''))
       else this.#desk.resume(request, this.#kept.follow(request, kept, listener), runs)

@@ -1,10 +1,11 @@
 /** The coordinator's end of the ring's bus: what it publishes there, and what it hears of nodes. */
 import { randomUUID } from 'node:crypto'
+import type { LoadedConfig } from '../config.ts'
 import { Presence, type PresenceEvent } from '../control/presence.ts'
 import { MdiError } from '../errors.ts'
 import { realClock } from '../io/clock.ts'
-import type { LoadedConfig } from '../io/config.ts'
-import { MqttBus } from '../io/mqtt.ts'
+import { MqttBus } from '../io/mqtt/client.ts'
+import { OwnTopics } from '../members/ownedtopics.ts'
 import type {
   BridgeHealth,
   BridgeInfo,
@@ -24,7 +25,6 @@ import {
   writeMessage,
 } from '../wire/topics.ts'
 import { changes, log } from './log.ts'
-import { OwnTopics } from './own.ts'
 
 export type CoordinatorBusOptions = {
   id: string

@@ -2,22 +2,24 @@
  * The gateway: the interfaces by which a house reaches the ring, in front of a desk. A
  * coordinator may have one in its process; any board may run one of its own (`mdi gateway`).
  */
+
+import type { OwnLoad } from '../api/homeassistant/announcer.ts'
 import { wyomingCrowded, wyomingVisits } from '../api/wyoming/service.ts'
-import { Assistant } from '../gateway/assistant.ts'
-import { Conversations } from '../gateway/conversations.ts'
-import { Forward } from '../gateway/forward.ts'
+import { Forward } from '../client/ask.ts'
+import { type Change, Watch } from '../client/view.ts'
+import type { LoadedConfig } from '../config.ts'
+import { advertise, type Zeroconf } from '../io/board/zeroconf.ts'
 import { realClock, realRandom, realWallClock } from '../io/clock.ts'
-import type { LoadedConfig } from '../io/config.ts'
-import { Listener } from '../io/listener.ts'
-import { advertise, type Zeroconf } from '../io/zeroconf.ts'
+import { Listener } from '../io/links/listener.ts'
 import { limits } from '../limits.ts'
 import type { Bus } from '../ports.ts'
+import { Conversations } from '../requests/conversations.ts'
+import type { Desk } from '../requests/service.ts'
 import { version } from '../version.ts'
-import type { Desk } from './desk.ts'
+import { Assistant } from '../voice/assistant.ts'
+import { trustOf } from '../voice/intent.ts'
 import { House } from './house.ts'
 import { audit, changes, log } from './log.ts'
-import type { OwnLoad } from './telling.ts'
-import { type Change, Watch } from './watch.ts'
 
 export type GatewayParts = {
   /** Asked when it matters: some settings change while it runs. */
@@ -60,7 +62,7 @@ export class Gateway {
         const { intents, allow_unlock, prompt, seconds } = parts.config().voice
         return { intents, allowUnlock: allow_unlock, prompt, seconds }
       },
-      trust: () => desk.trust,
+      trust: () => trustOf(desk.loadedText),
       audit,
     })
     this.#listener = new Listener({

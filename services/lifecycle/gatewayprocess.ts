@@ -3,18 +3,19 @@
  * who starts the ring and with which model, fetches what that model needs to speak from a
  * peer, and asks the starter itself. Coordinator and broker may be away meanwhile.
  */
+
+import type { LoadedConfig } from '../config.ts'
 import { MdiError } from '../errors.ts'
 import { realClock, realRandom } from '../io/clock.ts'
-import type { LoadedConfig } from '../io/config.ts'
-import { MqttBus } from '../io/mqtt.ts'
-import { TcpLinks } from '../io/tcp.ts'
-import { fetchManifest } from '../io/transfer.ts'
+import { fetchManifest } from '../io/fetch/transfer.ts'
+import { TcpLinks } from '../io/links/tcp.ts'
+import { MqttBus } from '../io/mqtt/client.ts'
+import { withChanges } from '../members/livesettings.ts'
 import type { Manifest } from '../model/spec.ts'
+import { Desk, type LoadedRing, type TextSide } from '../requests/service.ts'
 import { version } from '../version.ts'
 import type { Peer } from '../wire/values.ts'
-import { Desk, type LoadedRing, type TextSide } from './desk.ts'
 import { Gateway } from './gateway.ts'
-import { withChanges } from './livesettings.ts'
 import { type Entry, textSide } from './local.ts'
 import { changes, log } from './log.ts'
 

@@ -1,7 +1,7 @@
 /** What a node's store holds of models, and the fetching of what an assignment lacks. */
 import type { Identity } from '../control/agent.ts'
 import { MdiError } from '../errors.ts'
-import { type DialWeights, fetchManifest, fetchRecords } from '../io/transfer.ts'
+import { type DialWeights, fetchManifest, fetchRecords } from '../io/fetch/transfer.ts'
 import { manifestReference, withoutVocabulary } from '../model/manifest.ts'
 import type { Manifest } from '../model/spec.ts'
 import type { OnProgress, Store } from '../ports.ts'

@@ -3,21 +3,21 @@
  * runs a ring of many is composed from the same parts.
  */
 import { MdiError } from '../errors.ts'
-import type { GenerationModel } from '../gateway/generation.ts'
-import { Generations } from '../gateway/generation.ts'
+import { availableMemory } from '../io/board/system.ts'
 import { realClock, realRandom } from '../io/clock.ts'
 import { WorkerEngine } from '../io/ort/client.ts'
-import { SqliteStore } from '../io/sqlite.ts'
-import { availableMemory } from '../io/system.ts'
+import { SqliteStore } from '../io/store/client.ts'
 import { TemplateWorker } from '../io/template.ts'
 import { ChatFormat } from '../model/chat.ts'
 import { withoutVocabulary } from '../model/manifest.ts'
 import type { Manifest, ModelSpec } from '../model/spec.ts'
 import { Tokenizer } from '../model/tokenizer.ts'
 import { kvPosition, modelCost, ownerBytes } from '../plan/cost.ts'
+import { sequencesFor } from '../plan/places.ts'
 import type { Arithmetic, EngineReport, Links, OnProgress, Store } from '../ports.ts'
+import type { GenerationModel } from '../requests/generation.ts'
+import { Generations } from '../requests/generation.ts'
 import { RingNode } from '../ring/node.ts'
-import { sequencesFor } from '../ring/places.ts'
 import { runtimeFolder, withRoom } from './runtimefiles.ts'
 
 /** The main file, with which every worker starts. */

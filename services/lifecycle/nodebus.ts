@@ -1,8 +1,9 @@
 /** A node's end of the ring's bus: what it publishes there, and what it hears. */
+
+import type { LoadedConfig } from '../config.ts'
 import type { AgentEvent } from '../control/agent.ts'
 import { MdiError } from '../errors.ts'
-import type { LoadedConfig } from '../io/config.ts'
-import { MqttBus } from '../io/mqtt.ts'
+import { MqttBus } from '../io/mqtt/client.ts'
 import type { Command, Online, Vitals } from '../wire/control.ts'
 import {
   buildTopic,

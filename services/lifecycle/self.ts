@@ -1,16 +1,17 @@
 /** What a node tells of itself, and what of it is kept over restarts. */
+
+import type { LoadedConfig } from '../config.ts'
 import type { Identity } from '../control/agent.ts'
 import { MdiError } from '../errors.ts'
-import type { LoadedConfig } from '../io/config.ts'
-import type { SqliteStore } from '../io/sqlite.ts'
-import { availableMemory, hostKey, ownAddresses, processor } from '../io/system.ts'
-import type { TcpLinks } from '../io/tcp.ts'
+import { availableMemory, hostKey, ownAddresses, processor } from '../io/board/system.ts'
+import type { TcpLinks } from '../io/links/tcp.ts'
+import type { SqliteStore } from '../io/store/client.ts'
+import { type Remember, rememberIn } from '../members/remember.ts'
 import { version } from '../version.ts'
 import { type Desired, desiredSchema } from '../wire/control.ts'
 import { PROTOCOL } from '../wire/frame.ts'
 import { readJson } from '../wire/json.ts'
 import { log } from './log.ts'
-import { type Remember, rememberIn } from './remember.ts'
 
 const DESIRED = 'desired'
 const PORT = 'port'

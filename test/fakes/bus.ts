@@ -1,4 +1,4 @@
-import { matchesFilter } from '../../services/io/mqtt.ts'
+import { matchesFilter } from '../../services/io/mqtt/client.ts'
 import type { Bus, BusMessage, Connection, PublishOptions } from '../../services/ports.ts'
 import { Events } from './events.ts'
 

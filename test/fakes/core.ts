@@ -1,6 +1,6 @@
 /** A request core whose answers are scripted, for services in front of it. */
-import type { CoreListener, CoreRequest } from '../../services/gateway/core.ts'
-import type { Answer } from '../../services/gateway/generation.ts'
+import type { CoreListener, CoreRequest } from '../../services/requests/core.ts'
+import type { Answer } from '../../services/requests/generation.ts'
 import { Events } from './events.ts'
 
 /** What a scripted model says to an utterance; undefined: nothing comes, ever. */
@@ -43,8 +43,8 @@ export class ScriptedCore {
       else {
         for (const piece of text.match(/[\s\S]{1,3}/g) ?? []) listener.text(piece)
         const { lineLogprob } = this
-        const weighed = request.text.weighed && lineLogprob !== undefined && { lineLogprob }
-        listener.end({ ...answerOf(request, text), ...weighed })
+        const told = request.text.lineLogprob !== undefined && lineLogprob !== undefined
+        listener.end({ ...answerOf(request, text), ...(told && { lineLogprob }) })
       }
     })
   }

@@ -2,7 +2,7 @@
  * A process with a data port that sends every visit on to its next: `node echo.ts ID PORT
  * NEXT-ID NEXT-PORT`. Prints its port.
  */
-import { TcpLinks } from '../../services/io/tcp.ts'
+import { TcpLinks } from '../../services/io/links/tcp.ts'
 import type { Link } from '../../services/ports.ts'
 
 const [id = '', port = '0', next = '', nextPort = '0'] = process.argv.slice(2)

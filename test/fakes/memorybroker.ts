@@ -1,5 +1,5 @@
 /** A broker in memory with what a real one does: retained messages, last wills, connections. */
-import { matchesFilter } from '../../services/io/mqtt.ts'
+import { matchesFilter } from '../../services/io/mqtt/client.ts'
 import type { Bus, BusMessage, Connection, PublishOptions } from '../../services/ports.ts'
 import type { Published } from './bus.ts'
 import { Events } from './events.ts'

@@ -1,5 +1,5 @@
 /** A small random Llama as a folder of safetensors, split over two files. */
-import { type PlainTensor, safetensorsFile } from './folder.ts'
+import { type PlainTensor, safetensorsFile } from '../harness/folder.ts'
 import { random } from './random.ts'
 
 const config = {

@@ -2,8 +2,9 @@
  * A starter at the other end of an owner's link, whose tokens and ends are called by hand. Its
  * book of requests is the real one.
  */
-import type { GenerationModel } from '../../services/gateway/generation.ts'
+
 import type { Link, LinkEvent, Links } from '../../services/ports.ts'
+import type { GenerationModel } from '../../services/requests/generation.ts'
 import { Ledger, type Listener } from '../../services/ring/ledger.ts'
 import type { PlainDraft, VisitFrame } from '../../services/wire/frame.ts'
 import { writeJson } from '../../services/wire/json.ts'

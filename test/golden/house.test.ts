@@ -8,12 +8,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import type { Answer, TextRequest } from '../../services/gateway/generation.ts'
 import { openFile } from '../../services/io/file.ts'
 import { type LocalRing, openLocal, openStore } from '../../services/lifecycle/local.ts'
 import { importGguf } from '../../services/model/import.ts'
 import { defaultSampling } from '../../services/model/sampler.ts'
 import { textSpecFromGguf } from '../../services/model/text.ts'
+import type { Answer, TextRequest } from '../../services/requests/generation.ts'
 import type { Token } from '../../services/wire/requests.ts'
 
 type Golden = {
@@ -63,7 +63,7 @@ const withRing = async (use: (ring: LocalRing) => Promise<void>): Promise<void> 
 
 const ask = (
   ring: LocalRing,
-  request: Pick<TextRequest, 'id' | 'input' | 'maxTokens' | 'score' | 'weighed'>,
+  request: Pick<TextRequest, 'id' | 'input' | 'maxTokens' | 'score' | 'lineLogprob'>,
 ): Promise<{ answer: Answer; tokens: Token[] }> =>
   new Promise((resolve, reject) => {
     const tokens: Token[] = []
@@ -98,7 +98,7 @@ test('the model in the box: pinned greedy tokens, and logits within tolerance', 
           id: `greedy-${n}`,
           input: { messages },
           maxTokens: greedy.length,
-          weighed: true,
+          lineLogprob: true,
         })
         // The first line's probability is that of its tokens, the one that ends it among them.
         let line = ''

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
-import type { LocalStore } from '../../services/io/store.ts'
+import type { LocalStore } from '../../services/io/store/operations.ts'
 import { limits } from '../../services/limits.ts'
 import { addressOf } from '../../services/model/address.ts'
 

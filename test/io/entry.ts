@@ -1,7 +1,7 @@
 /** What workers start with in tests, as the bundled main file does in the product. */
 import { workerData } from 'node:worker_threads'
-import { storeMode } from '../../services/io/sqlite.ts'
-import { runStoreWorker } from '../../services/io/storeworker.ts'
+import { storeMode } from '../../services/io/store/client.ts'
+import { runStoreWorker } from '../../services/io/store/worker.ts'
 import { runTemplateWorker, templateMode } from '../../services/io/template.ts'
 
 const { mode } = workerData as { mode: string }

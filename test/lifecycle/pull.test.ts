@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, beforeEach, test } from 'node:test'
 import { MdiError } from '../../services/errors.ts'
-import { SqliteStore } from '../../services/io/sqlite.ts'
+import { SqliteStore } from '../../services/io/store/client.ts'
 import { importPath } from '../../services/lifecycle/import.ts'
 import {
   dropUnfinished,

@@ -8,9 +8,9 @@ import { openFolder } from '../../services/io/file.ts'
 import { importSafetensors } from '../../services/model/import.ts'
 import { textSpecFromGguf } from '../../services/model/text.ts'
 import { Tokenizer } from '../../services/model/tokenizer.ts'
-import { memoryFolder, type PlainTensor, safetensorsFile } from '../fakes/folder.ts'
 import { random } from '../fakes/random.ts'
 import { MemoryRecords } from '../fakes/records.ts'
+import { memoryFolder, type PlainTensor, safetensorsFile } from '../harness/folder.ts'
 
 const config = {
   model_type: 'llama',

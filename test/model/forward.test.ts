@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { openFile } from '../../services/io/file.ts'
 import { memorySource } from '../../services/model/source.ts'
 import { randomModel } from '../fakes/model.ts'
-import { realModel, sharedFile } from '../fakes/shared.ts'
+import { realModel, sharedFile } from '../harness/shared.ts'
 import { logSoftmax, ReferenceModel } from './forward.ts'
 
 test('a random model has sane logits, and the past matters', async () => {

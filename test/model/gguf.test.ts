@@ -7,7 +7,7 @@ import { type NewTensor, type TypedValue, writeGguf } from '../../services/model
 import { typeByName } from '../../services/model/quants.ts'
 import { memorySource } from '../../services/model/source.ts'
 import { random } from '../fakes/random.ts'
-import { realModel } from '../fakes/shared.ts'
+import { realModel } from '../harness/shared.ts'
 
 const fromHex = (text: string): Uint8Array =>
   new Uint8Array(Buffer.from(text.replace(/#.*$/gm, '').replace(/\s+/g, ''), 'hex'))

@@ -4,9 +4,9 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { importSafetensors } from '../../services/model/import.ts'
 import { dequantize, typeByName } from '../../services/model/quants.ts'
-import { memoryFolder, type PlainTensor, safetensorsFile } from '../fakes/folder.ts'
 import { goldenBytes } from '../fakes/golden.ts'
 import { MemoryRecords } from '../fakes/records.ts'
+import { memoryFolder, type PlainTensor, safetensorsFile } from '../harness/folder.ts'
 import { referenceOf } from './records.ts'
 
 const golden = (name: string): unknown =>

@@ -12,7 +12,7 @@ import { dequantize, tensorTypes, typeByName } from '../../services/model/quants
 import { memorySource } from '../../services/model/source.ts'
 import { randomModel, smallShape } from '../fakes/model.ts'
 import { MemoryRecords } from '../fakes/records.ts'
-import { realModel } from '../fakes/shared.ts'
+import { realModel } from '../harness/shared.ts'
 
 const textSpec = (metadata: GgufMetadata) => ({
   tokenizer: {},

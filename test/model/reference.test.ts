@@ -9,7 +9,7 @@ import { readGguf } from '../../services/model/gguf.ts'
 import { TextStream } from '../../services/model/stream.ts'
 import { textSpecFromGguf } from '../../services/model/text.ts'
 import { Tokenizer } from '../../services/model/tokenizer.ts'
-import { realModel, sharedFile } from '../fakes/shared.ts'
+import { realModel, sharedFile } from '../harness/shared.ts'
 
 const file = realModel() as string
 const reference = sharedFile('models/reference.json') as string

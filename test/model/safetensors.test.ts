@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import { MdiError } from '../../services/errors.ts'
 import { readSafetensors } from '../../services/model/safetensors.ts'
 import { memorySource } from '../../services/model/source.ts'
-import { safetensorsOf } from '../fakes/folder.ts'
 import { random } from '../fakes/random.ts'
+import { safetensorsOf } from '../harness/folder.ts'
 
 const read = (bytes: Uint8Array, idle: (name: string) => boolean = () => false) =>
   readSafetensors(memorySource(bytes, 'm.safetensors'), idle)

@@ -7,8 +7,8 @@ import {
 import type { Plan } from '../../services/control/plan.ts'
 import { Presence, type PresenceEvent } from '../../services/control/presence.ts'
 import { MdiError } from '../../services/errors.ts'
-import { Owner } from '../../services/gateway/owner.ts'
 import type { Manifest } from '../../services/model/spec.ts'
+import { Owner } from '../../services/requests/owner.ts'
 import { PROTOCOL } from '../../services/wire/frame.ts'
 import {
   buildTopic,

@@ -1,4 +1,4 @@
-/** The port `Links` over the simulated network: dialing, greeting and keeping, as `io/tcp`. */
+/** The port `Links` over the simulated network: dialing, greeting and keeping, as `io/links/tcp`. */
 import { limits } from '../../services/limits.ts'
 import type { Link, LinkEvent, Links, Refusal } from '../../services/ports.ts'
 import type { PlainDraft, VisitFrame } from '../../services/wire/frame.ts'

@@ -6,8 +6,8 @@ import {
   type Identity,
 } from '../../services/control/agent.ts'
 import { MdiError } from '../../services/errors.ts'
+import { sequencesFor } from '../../services/plan/places.ts'
 import { RingNode } from '../../services/ring/node.ts'
-import { sequencesFor } from '../../services/ring/places.ts'
 import type { Assignment, Desired } from '../../services/wire/control.ts'
 import { PROTOCOL } from '../../services/wire/frame.ts'
 import { buildTopic, optionsOf, readMessage, writeMessage } from '../../services/wire/topics.ts'

@@ -1,5 +1,5 @@
 /**
- * A simulated network with the semantics of `io/tcp`: links that are kept, greeted, probed
+ * A simulated network with the semantics of `io/links/tcp`: links that are kept, greeted, probed
  * and told about, over connections that deliver in order or break. Frames go through the
  * real codec.
  */
@@ -127,7 +127,7 @@ export class Network {
   }
 }
 
-/** One end of a connection; after its handshake it behaves as `io/connection` does. */
+/** One end of a connection; after its handshake it behaves as `io/links/connection` does. */
 export class End {
   readonly links: SimLinks
   readonly network: Network

@@ -2,10 +2,11 @@
  * A whole ring in simulated time: the production `RingNode`s with engines, links, owners,
  * faults by the seed, and a checker that looks after each step.
  */
-import { Owner } from '../../services/gateway/owner.ts'
+
 import { limits } from '../../services/limits.ts'
+import { sequencesFor } from '../../services/plan/places.ts'
+import { Owner } from '../../services/requests/owner.ts'
 import { type Part, RingNode } from '../../services/ring/node.ts'
-import { sequencesFor } from '../../services/ring/places.ts'
 import { FakeEngine, type Speed } from './engine.ts'
 import type { SimLinks } from './links.ts'
 import { HIDDEN, VOCAB } from './model.ts'

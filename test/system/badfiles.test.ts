@@ -6,9 +6,9 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, watch, writeFileSync } fro
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { buildBundle, finished, runMdi, runMdiIn, startMdi } from '../fakes/cli.ts'
 import { hostileFiles } from '../fakes/hostile.ts'
 import { randomModel } from '../fakes/model.ts'
+import { buildBundle, finished, runMdi, runMdiIn, startMdi } from '../harness/cli.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'mdi-bad-'))
 const at = (name: string): string => join(folder, name)

@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { version } from '../../services/version.ts'
-import { buildBundle, runMdi } from '../fakes/cli.ts'
 import { randomModel } from '../fakes/model.ts'
+import { buildBundle, runMdi } from '../harness/cli.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'mdi-bundle-'))
 const data = join(folder, 'data')

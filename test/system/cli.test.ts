@@ -4,10 +4,10 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { LocalStore } from '../../services/io/store.ts'
-import { buildBundle, finished, type Ran, runMdi, startMdi } from '../fakes/cli.ts'
+import { LocalStore } from '../../services/io/store/operations.ts'
 import { randomModel } from '../fakes/model.ts'
 import { modelFolder } from '../fakes/modelfolder.ts'
+import { buildBundle, finished, type Ran, runMdi, startMdi } from '../harness/cli.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'mdi-cli-'))
 const data = join(folder, 'data')

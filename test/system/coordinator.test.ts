@@ -3,11 +3,11 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import mqtt, { type MqttClient } from 'mqtt'
-import type { Cluster } from '../../scripts/cluster.ts'
-import { type Known, Load } from '../../scripts/load.ts'
-import type { Service } from '../../scripts/processes.ts'
-import { type Mosquitto, mosquittoPath, startMosquitto } from '../fakes/mosquitto.ts'
-import { CONTEXT, makeScene, type Scene } from '../fakes/processes.ts'
+import type { Cluster } from '../harness/cluster.ts'
+import { type Known, Load } from '../harness/load.ts'
+import { type Mosquitto, mosquittoPath, startMosquitto } from '../harness/mosquitto.ts'
+import type { Service } from '../harness/processes.ts'
+import { CONTEXT, makeScene, type Scene } from '../harness/servicetest.ts'
 
 const mosquitto = mosquittoPath()
 

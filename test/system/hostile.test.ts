@@ -3,14 +3,14 @@ import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { after, before, test } from 'node:test'
 import mqtt, { type MqttClient } from 'mqtt'
-import type { Cluster } from '../../scripts/cluster.ts'
-import { type Known, Load } from '../../scripts/load.ts'
-import { TcpLinks } from '../../services/io/tcp.ts'
+import { TcpLinks } from '../../services/io/links/tcp.ts'
 import { version } from '../../services/version.ts'
 import { type TopicName, topics } from '../../services/wire/topics.ts'
 import { verbs } from '../../services/wire/verbs.ts'
-import { CONTEXT, makeScene, type Scene } from '../fakes/processes.ts'
 import { random } from '../fakes/random.ts'
+import type { Cluster } from '../harness/cluster.ts'
+import { type Known, Load } from '../harness/load.ts'
+import { CONTEXT, makeScene, type Scene } from '../harness/servicetest.ts'
 
 let scene: Scene
 let cluster: Cluster

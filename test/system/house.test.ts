@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { after, before, describe, test } from 'node:test'
-import type { Cluster } from '../../scripts/cluster.ts'
-import { freePort, type Service } from '../../scripts/processes.ts'
-import { say } from '../../scripts/voiceclient.ts'
-import { type Mosquitto, mosquittoPath, startMosquitto } from '../fakes/mosquitto.ts'
-import { makeScene, type Scene } from '../fakes/processes.ts'
 import { WyomingClient } from '../fakes/wyoming.ts'
+import type { Cluster } from '../harness/cluster.ts'
+import { type Mosquitto, mosquittoPath, startMosquitto } from '../harness/mosquitto.ts'
+import { freePort, type Service } from '../harness/processes.ts'
+import { makeScene, type Scene } from '../harness/servicetest.ts'
+import { say } from '../harness/voiceclient.ts'
 
 const mosquitto = mosquittoPath()
 /** A random model falls into a loop, and does not end by itself. */

@@ -7,11 +7,11 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { Cluster } from '../../scripts/cluster.ts'
-import { freePort, Place, type Service } from '../../scripts/processes.ts'
-import { importInto } from '../../scripts/rings.ts'
 import { cue, scriptedModel } from '../fakes/scripted.ts'
 import { WyomingClient } from '../fakes/wyoming.ts'
+import { Cluster } from '../harness/cluster.ts'
+import { freePort, Place, type Service } from '../harness/processes.ts'
+import { importInto } from '../harness/rings.ts'
 
 type Slots = Record<string, string | number>
 /** What a release without and one with a `language` gets: an intent, or speech alone. */

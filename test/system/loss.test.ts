@@ -1,10 +1,10 @@
 /** Real processes that are killed, stopped and restarted under load. */
 import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
-import type { Cluster } from '../../scripts/cluster.ts'
-import { type Known, Load } from '../../scripts/load.ts'
-import { type Mosquitto, mosquittoPath, startMosquitto } from '../fakes/mosquitto.ts'
-import { CONTEXT, makeScene, type Scene } from '../fakes/processes.ts'
+import type { Cluster } from '../harness/cluster.ts'
+import { type Known, Load } from '../harness/load.ts'
+import { type Mosquitto, mosquittoPath, startMosquitto } from '../harness/mosquitto.ts'
+import { CONTEXT, makeScene, type Scene } from '../harness/servicetest.ts'
 
 /**
  * Four times what is promised for a loss to be told and for a ring to be whole again: other

@@ -5,8 +5,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { buildBundle, finished, runMdi, startMdi } from '../fakes/cli.ts'
-import { realModel } from '../fakes/shared.ts'
+import { buildBundle, finished, runMdi, startMdi } from '../harness/cli.ts'
+import { realModel } from '../harness/shared.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'mdi-memory-'))
 const data = join(folder, 'data')

@@ -1,11 +1,11 @@
 /** Requests that wait when their coordinator is killed. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import type { Cluster } from '../../scripts/cluster.ts'
 import type { BusMessage } from '../../services/ports.ts'
 import { Events } from '../fakes/events.ts'
-import { type Mosquitto, mosquittoPath, startMosquitto } from '../fakes/mosquitto.ts'
-import { makeScene, type Scene, sampling } from '../fakes/processes.ts'
+import type { Cluster } from '../harness/cluster.ts'
+import { type Mosquitto, mosquittoPath, startMosquitto } from '../harness/mosquitto.ts'
+import { makeScene, type Scene, sampling } from '../harness/servicetest.ts'
 
 const mosquitto = mosquittoPath()
 const RUNNING = 8

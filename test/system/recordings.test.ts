@@ -9,11 +9,11 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { Cluster } from '../../scripts/cluster.ts'
-import { freePort, Place } from '../../scripts/processes.ts'
-import { importInto } from '../../scripts/rings.ts'
 import { type WyomingEvent, WyomingReader } from '../../services/api/wyoming/codec.ts'
-import { sharedFile } from '../fakes/shared.ts'
+import { Cluster } from '../harness/cluster.ts'
+import { freePort, Place } from '../harness/processes.ts'
+import { importInto } from '../harness/rings.ts'
+import { sharedFile } from '../harness/shared.ts'
 
 const model = fileURLToPath(new URL('../../firmware/model/house.gguf', import.meta.url))
 const releases = ['2025.7.4', '2026.2.3', '2026.11.0'].map((release) => ({

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import mqtt from 'mqtt'
-import type { Cluster } from '../../scripts/cluster.ts'
-import type { Known } from '../../scripts/load.ts'
-import { ownRequests, type Ring } from '../../scripts/owner.ts'
-import { openRing } from '../../scripts/rings.ts'
 import type { Token } from '../../services/wire/requests.ts'
-import { CONTEXT, LAYERS, makeScene, type Scene, sampling } from '../fakes/processes.ts'
+import type { Cluster } from '../harness/cluster.ts'
+import type { Known } from '../harness/load.ts'
+import { ownRequests, type Ring } from '../harness/owner.ts'
+import { openRing } from '../harness/rings.ts'
+import { CONTEXT, LAYERS, makeScene, type Scene, sampling } from '../harness/servicetest.ts'
 
 const exact = { arithmetic: 'exact', context: CONTEXT } as const
 const names = ['n1', 'n2', 'n3', 'n4', 'n5']

@@ -8,8 +8,8 @@ import { after, before, test } from 'node:test'
 import { MdiError } from '../../services/errors.ts'
 import { dropRuntimeFiles, withRoom } from '../../services/lifecycle/runtimefiles.ts'
 import type { Manifest } from '../../services/model/spec.ts'
-import { buildBundle, runMdi } from '../fakes/cli.ts'
 import { randomModel } from '../fakes/model.ts'
+import { buildBundle, runMdi } from '../harness/cli.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'mdi-room-'))
 const disk = join(folder, 'disk')

@@ -5,11 +5,11 @@ import { mkdirSync, readdirSync, rmSync, truncateSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import type { Cluster } from '../../scripts/cluster.ts'
 import { manifestReference } from '../../services/model/manifest.ts'
 import type { Assignment, Online } from '../../services/wire/control.ts'
 import { writeMessage } from '../../services/wire/topics.ts'
-import { makeScene, type Scene } from '../fakes/processes.ts'
+import type { Cluster } from '../harness/cluster.ts'
+import { makeScene, type Scene } from '../harness/servicetest.ts'
 
 let scene: Scene
 let cluster: Cluster

@@ -1,7 +1,7 @@
 """Words that stand beside names in the grammar: any other word beside a name belongs to it.
 
 The gateway withholds an intent whose name was cut short ("bathroom" of "kids bathroom"), and
-knows it by this list, which the model's file carries (`services/gateway/whole.ts`, of which
+knows it by this list, which the model's file carries (`services/voice/completeness.ts`, of which
 `cut_short` is the counterpart for the figures)."""
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
  * Hermes (Rhasspy): the fallback skill. What Rhasspy heard and did not recognize is answered.
  * Topics here are Hermes' own.
  */
-import type { Assistant } from '../../gateway/assistant.ts'
+
 import type { Bus, BusMessage, Clock } from '../../ports.ts'
+import type { Assistant } from '../../voice/assistant.ts'
 
 const DIALOGUE = 'hermes/dialogueManager/intentNotRecognized'
 const END_SESSION = 'hermes/dialogueManager/endSession'

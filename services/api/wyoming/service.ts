@@ -4,10 +4,10 @@
  * releases wait without end.
  */
 import { MdiError } from '../../errors.ts'
-import type { Assistant, Reply } from '../../gateway/assistant.ts'
-import { sentences } from '../../gateway/speech.ts'
 import { limits } from '../../limits.ts'
 import type { Caller, Clock, Visit } from '../../ports.ts'
+import type { Assistant, Reply } from '../../voice/assistant.ts'
+import { sentences } from '../../voice/speech.ts'
 import { type WyomingEvent, WyomingReader, writeEvent } from './codec.ts'
 
 export type WyomingOptions = {

@@ -1,8 +1,8 @@
 /** The engine's thread: computes blockingly, so that the main thread never does. */
 import type { MessagePort } from 'node:worker_threads'
 import type { Arithmetic, EngineAssignment, Job } from '../../ports.ts'
-import { RecordReader } from '../reader.ts'
 import { serve } from '../rpc.ts'
+import { RecordReader } from '../store/reader.ts'
 import type { EngineWorkerOptions } from './client.ts'
 import { OrtEngine } from './engine.ts'
 

@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import type { WyomingEvent } from '../../../services/api/wyoming/codec.ts'
 import { MdiError } from '../../../services/errors.ts'
-import { sharedFile } from '../../fakes/shared.ts'
 import { voiceService } from '../../fakes/voice.ts'
+import { sharedFile } from '../../harness/shared.ts'
 
 type Recording = { wyoming: string[][] }
 

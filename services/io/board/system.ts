@@ -1,0 +1,101 @@
+/** What the machine has: memory that can be given, processor, addresses. */
+import { readFileSync } from 'node:fs'
+import { availableParallelism, cpus, hostname, networkInterfaces, totalmem } from 'node:os'
+import { MdiError } from '../../errors.ts'
+
+const read = (path: string): string | undefined => {
+  try {
+    return readFileSync(path, 'utf8').trim()
+  } catch {
+    return undefined
+  }
+}
+
+/** A cgroup file's number; undefined where there is none or no limit. */
+const cgroupNumber = (path: string): number | undefined => {
+  const text = read(path)
+  const n = text === undefined || text === 'max' ? Number.NaN : Number(text)
+  return Number.isFinite(n) && n < totalmem() ? n : undefined
+}
+
+/** What the cgroup still allows (v2, then v1), if it has a limit. */
+const cgroupRoom = (): number | undefined => {
+  const v2 = (/^0::(.*)$/m.exec(read('/proc/self/cgroup') ?? '')?.[1] ?? '/').replace(/^\/$/, '')
+  const v1 = (/^\d+:memory:(.*)$/m.exec(read('/proc/self/cgroup') ?? '')?.[1] ?? '/').replace(
+    /^\/$/,
+    '',
+  )
+  const candidates: [string, string][] = [
+    [`/sys/fs/cgroup${v2}/memory.max`, `/sys/fs/cgroup${v2}/memory.current`],
+    [
+      `/sys/fs/cgroup/memory${v1}/memory.limit_in_bytes`,
+      `/sys/fs/cgroup/memory${v1}/memory.usage_in_bytes`,
+    ],
+  ]
+  for (const [limitFile, usageFile] of candidates) {
+    const limit = cgroupNumber(limitFile)
+    if (limit !== undefined) return Math.max(0, limit - (cgroupNumber(usageFile) ?? 0))
+  }
+  return undefined
+}
+
+/** Kept free for everything else on the machine. */
+const RESERVE_BYTES = 64 << 20
+
+/**
+ * Bytes that weights and caches may take now: what the system says is available, the
+ * cgroup's room, and the configured limit, whichever is least.
+ */
+export const availableMemory = (configured?: number): number => {
+  const meminfo = /^MemAvailable:\s+(\d+) kB$/m.exec(read('/proc/meminfo') ?? '')
+  const system = meminfo ? Number(meminfo[1]) * 1024 : totalmem()
+  const least = Math.min(system, cgroupRoom() ?? Number.POSITIVE_INFINITY)
+  return Math.max(0, Math.floor(Math.min(least - RESERVE_BYTES, configured ?? least)))
+}
+
+/** Resident memory of this process in bytes. */
+export const residentMemory = (): number => process.memoryUsage.rss()
+
+/** The processor's temperature in °C, to a tenth; undefined where the machine tells none. */
+export const temperature = (zone = '/sys/class/thermal/thermal_zone0/temp'): number | undefined => {
+  const text = read(zone)
+  const n = text === undefined || text === '' ? Number.NaN : Number(text)
+  return Number.isFinite(n) ? Math.round(n / 100) / 10 : undefined
+}
+
+export const processor = (): { name: string; cores: number } => ({
+  name: cpus()[0]?.model?.trim() || process.arch,
+  cores: availableParallelism(),
+})
+
+/**
+ * Threads to compute with: as many as the settings say, or one for each core. More than that
+ * would only be in each other's way, and thousands end a machine.
+ * @throws MdiError `bad-value` for more than there are cores
+ */
+export const threadsFor = (wanted: number | undefined): number => {
+  const { cores } = processor()
+  if (wanted !== undefined && wanted > cores)
+    throw new MdiError(
+      'bad-value',
+      `engine.threads is ${wanted}, but this machine has ${cores} cores: set it to ${cores} at most, or leave it out.`,
+    )
+  return wanted ?? cores
+}
+
+/** One machine's nodes share its memory: what tells the machine. */
+export const hostKey = (): string => read('/etc/machine-id') || hostname()
+
+/**
+ * Addresses at which another node can dial what listens at `host`: that one, or where it is
+ * a wildcard every one of this machine, loopback last.
+ */
+export const ownAddresses = (host: string): string[] => {
+  if (!['0.0.0.0', '::', ''].includes(host)) return [host]
+  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? [])
+  // A link-local IPv6 address is of use only with the other side's interface name.
+  const usable = all.filter((a) => !(a.family === 'IPv6' && a.address.startsWith('fe80')))
+  const outer = usable.filter((a) => !a.internal).map((a) => a.address)
+  const inner = usable.filter((a) => a.internal).map((a) => a.address)
+  return [...new Set([...outer, ...inner])]
+}

@@ -1,0 +1,274 @@
+/**
+ * The store in a thread of its own (`storeworker.ts`): SQLite is synchronous, and a card is
+ * slow. This is the way to it by messages; nothing here loads SQLite.
+ */
+import { Worker } from 'node:worker_threads'
+import { crc32 } from 'node:zlib'
+import { errorFrom, MdiError } from '../../errors.ts'
+import { limits } from '../../limits.ts'
+import { parseManifest } from '../../model/manifest.ts'
+import type { Manifest } from '../../model/spec.ts'
+import type { PartialRecord, RecordWriter, Store } from '../../ports.ts'
+import { Digests } from '../digest.ts'
+import type { LocalStore, StoreOptions } from './operations.ts'
+import type { Answer, Call, Failure, Operation } from './worker.ts'
+
+/** What `workerData.mode` is in the store's thread. */
+export const storeMode = 'store'
+
+const errorOf = (failure: Failure): Error => {
+  if (failure.operating) return errorFrom(failure)
+  const error = new Error(failure.message)
+  if (failure.stack !== undefined) error.stack = failure.stack
+  return error
+}
+
+/** Chunks of a record on their way to the store's thread: more than a transaction, so that reading goes on while one is written. */
+const WRITES_AHEAD = 5
+
+type Waiting = { resolve: (value: unknown) => void; reject: (error: Error) => void }
+
+/** The store, from any thread. `start()` first; `close()` last. */
+export class SqliteStore implements Store {
+  readonly #entry: URL | string
+  readonly #options: StoreOptions
+  readonly #waiting = new Map<number, Waiting>()
+  #worker: Worker | undefined
+  #calls = 0
+  /** Records that were started. */
+  #records = 0
+  /** Resolves when the imports' calls so far are made: a chunk's waits for its hash. */
+  #turn: Promise<unknown> = Promise.resolve()
+  /** Memory that went to the store's thread with bytes and came back. */
+  readonly #rooms: ArrayBuffer[] = []
+  readonly #digests = new Digests()
+  #ended: Error | undefined
+  #closing: Promise<void> | undefined
+
+  /**
+   * @param entry the file that a worker starts with; it calls `runStoreWorker` where
+   *   `workerData.mode` is `storeMode`
+   */
+  constructor(entry: URL | string, options: StoreOptions) {
+    this.#entry = entry
+    this.#options = options
+  }
+
+  /** The data folder. */
+  get folder(): string {
+    return this.#options.folder
+  }
+
+  /** Opens the store. @throws MdiError `store`, `disk-full`, `not-found` (reading only) */
+  async start(): Promise<void> {
+    const worker = new Worker(this.#entry, {
+      workerData: { mode: storeMode, options: this.#options },
+    })
+    this.#worker = worker
+    worker.on('message', (answer: Answer) => this.#settle(answer))
+    worker.on('error', (error) => this.#end(error as Error))
+    worker.on('exit', () => this.#end(new MdiError('store', 'The store is closed.')))
+    const gone = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
+    try {
+      await this.#expect(0)
+    } catch (error) {
+      worker.ref()
+      await gone
+      throw error
+    }
+  }
+
+  /** An idle store does not keep the process alive. */
+  #expect(id: number): Promise<unknown> {
+    this.#worker?.ref()
+    return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }))
+  }
+
+  #settle(answer: Answer): void {
+    const waiting = this.#waiting.get(answer.id)
+    this.#waiting.delete(answer.id)
+    if (this.#waiting.size === 0) this.#worker?.unref()
+    if (answer.failure) waiting?.reject(errorOf(answer.failure))
+    else waiting?.resolve(answer.value)
+  }
+
+  #end(error: Error): void {
+    this.#ended ??= error
+    for (const { reject } of this.#waiting.values()) reject(error)
+    this.#waiting.clear()
+  }
+
+  async #call<K extends Operation>(
+    operation: K,
+    values: Parameters<LocalStore[K]>,
+    transfer: ArrayBuffer[] = [],
+  ): Promise<Awaited<ReturnType<LocalStore[K]>>> {
+    if (this.#ended || !this.#worker)
+      throw this.#ended ?? new Error('the store has not been started')
+    const id = ++this.#calls
+    const answered = this.#expect(id)
+    const call: Call = { id, operation, values }
+    this.#worker.postMessage(call, transfer)
+    return (await answered) as Awaited<ReturnType<LocalStore[K]>>
+  }
+
+  /**
+   * Starts a record. Chunks are cut and hashed here while the one before is stored, since
+   * the store's thread has the most to do; an error of one is told by the next call.
+   */
+  async createRecord(): Promise<RecordWriter> {
+    const handle = ++this.#records
+    const sent: Promise<unknown>[] = []
+    // Calls are answered in their order, and one that fails lets those after it fail: so none
+    // is waited for before the next is made.
+    const ahead = <T>(call: Promise<T>): Promise<T> => {
+      // It is awaited later; until then a failure must not count as unhandled.
+      call.catch(() => undefined)
+      sent.push(call)
+      return call
+    }
+    /** Makes a call when those before it are made and what it needs is there. */
+    const inTurn = <N, T>(needed: Promise<N>, make: (value: N) => Promise<T>): Promise<T> => {
+      const made = Promise.all([needed, this.#turn]).then(([value]) => ({ answer: make(value) }))
+      this.#turn = made.catch(() => undefined)
+      return ahead(made.then(({ answer }) => answer))
+    }
+    inTurn(Promise.resolve(), () => this.#call('beginImport', [handle]))
+    const room = (): Uint8Array<ArrayBuffer> =>
+      new Uint8Array(this.#rooms.pop() ?? new ArrayBuffer(limits.chunkBytes))
+    let chunk = room()
+    let filled = 0
+    const send = (): void => {
+      const part = chunk.subarray(0, filled)
+      const digest = this.#digests.of(part)
+      const crc = crc32(part)
+      inTurn(digest, (sha256) =>
+        this.#call('writeImport', [handle, part, { sha256, crc }], [part.buffer]).then(
+          (back: unknown) => {
+            this.#rooms.push((back as Uint8Array<ArrayBuffer>).buffer)
+          },
+        ),
+      )
+      chunk = room()
+      filled = 0
+    }
+    return {
+      write: async (bytes) => {
+        for (let at = 0; at < bytes.length; ) {
+          const part = bytes.subarray(at, at + chunk.length - filled)
+          chunk.set(part, filled)
+          filled += part.length
+          at += part.length
+          if (filled < chunk.length) continue
+          send()
+          if (sent.length > WRITES_AHEAD) await sent.shift()
+        }
+      },
+      finish: async (expected) => {
+        // Nothing is waited for before its call has its turn: the next record may begin.
+        if (filled > 0) send()
+        this.#rooms.push(chunk.buffer)
+        const finished = inTurn(Promise.resolve(), () =>
+          this.#call('finishImport', [handle, expected]),
+        )
+        await Promise.all(sent)
+        return finished
+      },
+      abort: async () => {
+        await Promise.allSettled(sent)
+        await this.#call('abortImport', [handle])
+      },
+    }
+  }
+
+  openRecord(sha256: string, bytes: number): Promise<PartialRecord> {
+    return this.#call('openRecord', [sha256, bytes])
+  }
+
+  putChunk(sha256: string, index: number, data: Uint8Array, chunkSha256: string): Promise<void> {
+    const copy = new Uint8Array(data)
+    return this.#call('putChunk', [sha256, index, copy, chunkSha256], [copy.buffer])
+  }
+
+  sealRecord(sha256: string): Promise<void> {
+    return this.#call('sealRecord', [sha256])
+  }
+
+  getChunk(sha256: string, index: number): Promise<{ data: Uint8Array; sha256: string }> {
+    return this.#call('getChunk', [sha256, index])
+  }
+
+  readRecord(sha256: string, offset: number, length: number): Promise<Uint8Array> {
+    return this.#call('readRecord', [sha256, offset, length])
+  }
+
+  hasRecords(sha256: readonly string[]): Promise<Set<string>> {
+    return this.#call('hasRecords', [sha256])
+  }
+
+  putModel(manifest: Manifest): Promise<void> {
+    return this.#call('putModel', [manifest])
+  }
+
+  async getModel(name: string): Promise<Manifest | undefined> {
+    const bytes = await this.#call('modelBytes', [name])
+    return bytes && parseManifest(bytes)
+  }
+
+  async listModels(): Promise<Manifest[]> {
+    const models: Manifest[] = []
+    for (const name of await this.modelNames()) {
+      const model = await this.getModel(name)
+      if (model) models.push(model)
+    }
+    return models
+  }
+
+  /** Names of the models, in order. */
+  modelNames(): Promise<string[]> {
+    return this.#call('modelNames', [])
+  }
+
+  removeModel(name: string): Promise<number> {
+    return this.#call('removeModel', [name])
+  }
+
+  /** Bytes of records that no model uses, as a broken-off import or transfer leaves them. */
+  unusedBytes(): Promise<number> {
+    return this.#call('unusedBytes', [])
+  }
+
+  /**
+   * Removes records that no model uses.
+   * @param keep hashes that are still wanted
+   * @returns bytes freed
+   */
+  removeUnused(keep: readonly string[] = []): Promise<number> {
+    return this.#call('removeUnused', [keep])
+  }
+
+  getConfig(key: string): Promise<string | undefined> {
+    return this.#call('getConfig', [key])
+  }
+
+  setConfig(key: string, value: string): Promise<void> {
+    return this.#call('setConfig', [key, value])
+  }
+
+  /** Closes the store; calls made before are answered first. Twice is once. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    const worker = this.#worker
+    if (!worker || this.#ended) return
+    const gone = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
+    // Calls that wait for a chunk's hash count as made.
+    await this.#turn
+    await this.#call('close', [])
+    worker.ref()
+    await gone
+  }
+}
