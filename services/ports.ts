@@ -185,7 +185,7 @@ export type EngineReport = {
 }
 
 /** How a link or the bus stands. */
-export type Connection = { up: true } | { up: false; reason: string }
+export type ConnectionState = { up: true } | { up: false; reason: string }
 
 /** The control plane: a broker's topics. Nothing here needs more than MQTT 3.1.1. */
 export interface Bus {
@@ -202,7 +202,7 @@ export interface Bus {
     options?: { long?: boolean },
   ): void
   /** Called at every change; retained state is published again at each `up`. */
-  onConnection(handler: (connection: Connection) => void): void
+  onConnection(handler: (connection: ConnectionState) => void): void
   close(): Promise<void>
 }
 
@@ -289,7 +289,7 @@ export interface Caller {
 }
 
 /** What is done with a caller. */
-export interface Visit {
+export interface CallerSession {
   /** Whether nothing is being done for it: it may be dropped for a newcomer. */
   readonly idle: boolean
   data(bytes: Uint8Array): void

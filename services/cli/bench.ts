@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Command } from 'commander'
 import { residentMemory } from '../io/board/system.ts'
-import type { Entry, LocalRing } from '../lifecycle/local.ts'
+import type { LocalRing, WorkerEntry } from '../lifecycle/local.ts'
 import { defaultSampling } from '../model/sampler.ts'
 import type { Answer } from '../requests/generation.ts'
 import { withLocalRing } from './local.ts'
@@ -18,7 +18,7 @@ type Options = EngineOptions & {
   json?: boolean
 }
 
-export const addBench = (program: Command, entry: Entry): void => {
+export const addBench = (program: Command, entry: WorkerEntry): void => {
   const command = program
     .command('bench')
     .description('measure prompt speed, answer speed and memory of a model here')

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import { MdiError } from '../errors.ts'
-import type { Entry } from '../lifecycle/local.ts'
+import type { WorkerEntry } from '../lifecycle/local.ts'
 import type { ChatMessage } from '../model/chat.ts'
 import {
   addEngineOptions,
@@ -17,7 +17,7 @@ import { addSpeakerOptions, type Speaker, type SpeakerOptions, withSpeaker } fro
 
 type Options = SpeakerOptions & SamplingOptions & { system?: string }
 
-export const addChat = (program: Command, entry: Entry): void => {
+export const addChat = (program: Command, entry: WorkerEntry): void => {
   const command = program
     .command('chat')
     .description('talk with the model; Ctrl-C stops an answer, Ctrl-D ends the chat')

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Command } from 'commander'
 import { MdiError } from '../errors.ts'
-import type { Entry } from '../lifecycle/local.ts'
+import type { WorkerEntry } from '../lifecycle/local.ts'
 import type { Answer, TextRequest } from '../requests/generation.ts'
 import { onInterrupt } from './interrupt.ts'
 import {
@@ -23,7 +23,7 @@ type Options = SpeakerOptions &
     quiet?: boolean
   }
 
-export const addGenerate = (program: Command, entry: Entry): void => {
+export const addGenerate = (program: Command, entry: WorkerEntry): void => {
   const command = program
     .command('generate')
     .description('answer a prompt; several prompts are answered at once')

@@ -2,22 +2,22 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { MdiError } from '../errors.ts'
 import { type Imported, importPath } from '../lifecycle/import.ts'
-import { type Entry, openStore } from '../lifecycle/local.ts'
+import { openStore, type WorkerEntry } from '../lifecycle/local.ts'
 import type { WriteOptions } from '../model/writer.ts'
 import { onInterrupt } from './interrupt.ts'
 import { dataFolder } from './options.ts'
 import { bytes, count, json, ProgressBar, plain } from './output.ts'
 
 /** Options of whatever ends in an import. */
-export type ImportOptions = {
+export type ImportWords = {
   name?: string
   weights: NonNullable<WriteOptions['rounding']>
   json?: boolean
 }
 
 /** What becomes of matrices that the file does not have quantized. */
-const weights = (text: string): ImportOptions['weights'] => {
-  const kinds: Record<string, ImportOptions['weights']> = { 8: 'Q8_0', 4: 'Q4_1', keep: 'keep' }
+const weights = (text: string): ImportWords['weights'] => {
+  const kinds: Record<string, ImportWords['weights']> = { 8: 'Q8_0', 4: 'Q4_1', keep: 'keep' }
   const kind = kinds[text]
   if (!kind) throw new InvalidArgumentError('It is 8, 4 or keep.')
   return kind
@@ -81,12 +81,12 @@ export const withProgress = async <T>(
   }
 }
 
-export const addImport = (program: Command, entry: Entry): void => {
+export const addImport = (program: Command, entry: WorkerEntry): void => {
   const command = program
     .command('import')
     .description('take a model of this machine into the store')
     .argument('<path>', 'a GGUF file, a folder in safetensors, or an exported model')
-  addImportOptions(command).action(async (path: string, options: ImportOptions, self: Command) => {
+  addImportOptions(command).action(async (path: string, options: ImportWords, self: Command) => {
     const startedAt = performance.now()
     const imported = await withProgress(async (bar, signal) => {
       const store = await openStore(entry, dataFolder(self))

@@ -1,12 +1,18 @@
 /** Opens the store and a ring of one for a command, and closes both after it. */
 import type { Command } from 'commander'
-import { type Entry, findModel, type LocalRing, openLocal, openStore } from '../lifecycle/local.ts'
+import {
+  findModel,
+  type LocalRing,
+  openLocal,
+  openStore,
+  type WorkerEntry,
+} from '../lifecycle/local.ts'
 import { dataFolder, type EngineOptions } from './options.ts'
 import { ProgressBar } from './output.ts'
 
 /** Runs `use` with a loaded model. */
 export const withLocalRing = async <T>(
-  entry: Entry,
+  entry: WorkerEntry,
   command: Command,
   name: string | undefined,
   options: EngineOptions,

@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { exportModel } from '../io/store/exported.ts'
 import { isOwned } from '../io/store/folderowner.ts'
-import { type Entry, findModel, openStore, peekStore } from '../lifecycle/local.ts'
+import { findModel, openStore, peekStore, type WorkerEntry } from '../lifecycle/local.ts'
 import { dropUnfinished, unfinished } from '../lifecycle/pull.ts'
 import { dropRuntimeFiles } from '../lifecycle/runtimefiles.ts'
 import { catalogue } from '../model/catalogue.ts'
@@ -109,7 +109,7 @@ const show = (listing: Listing, { about, nodes }: Boards): void => {
     )
 }
 
-const addList = (program: Command, entry: Entry): void => {
+const addList = (program: Command, entry: WorkerEntry): void => {
   program
     .command('models')
     .description('list the models that are here and those to be had, and what fits the boards')
@@ -139,7 +139,7 @@ const addList = (program: Command, entry: Entry): void => {
     })
 }
 
-const removeOne = async (entry: Entry, folder: string, name: string): Promise<void> => {
+const removeOne = async (entry: WorkerEntry, folder: string, name: string): Promise<void> => {
   const store = await openStore(entry, folder)
   try {
     // Not before the store is ours: a pull may be under way.
@@ -155,7 +155,7 @@ const removeOne = async (entry: Entry, folder: string, name: string): Promise<vo
   }
 }
 
-const removeUnfinished = async (entry: Entry, folder: string): Promise<void> => {
+const removeUnfinished = async (entry: WorkerEntry, folder: string): Promise<void> => {
   const store = await openStore(entry, folder)
   try {
     const downloads = await unfinished(folder)
@@ -173,7 +173,7 @@ const removeUnfinished = async (entry: Entry, folder: string): Promise<void> => 
   }
 }
 
-const addRemove = (program: Command, entry: Entry): void => {
+const addRemove = (program: Command, entry: WorkerEntry): void => {
   program
     .command('remove')
     .description('remove a model and the weights that no other model uses')
@@ -187,7 +187,7 @@ const addRemove = (program: Command, entry: Entry): void => {
     })
 }
 
-const addExport = (program: Command, entry: Entry): void => {
+const addExport = (program: Command, entry: WorkerEntry): void => {
   program
     .command('export')
     .description('write a model into a folder, for carrying it to boards without a network')
@@ -209,7 +209,7 @@ const addExport = (program: Command, entry: Entry): void => {
     })
 }
 
-export const addModels = (program: Command, entry: Entry): void => {
+export const addModels = (program: Command, entry: WorkerEntry): void => {
   addList(program, entry)
   addRemove(program, entry)
   addExport(program, entry)

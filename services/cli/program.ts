@@ -1,7 +1,7 @@
 /** The command line: its commands, what they share, and how they end. */
 import { Command, CommanderError } from 'commander'
 import { ExitStatus } from '../errors.ts'
-import type { Entry } from '../lifecycle/local.ts'
+import type { WorkerEntry } from '../lifecycle/local.ts'
 import { version } from '../version.ts'
 import { addBench } from './bench.ts'
 import { addChat } from './chat.ts'
@@ -28,7 +28,7 @@ A ring of several machines, each reaching the MQTT broker:
   mdi generate --broker URL …    from anywhere`
 
 /** Runs the command line; ends the process with the command's exit status. */
-export const run = async (entry: Entry, argv: readonly string[]): Promise<void> => {
+export const run = async (entry: WorkerEntry, argv: readonly string[]): Promise<void> => {
   const program = new Command('mdi')
   program
     .description(about)

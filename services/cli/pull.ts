@@ -2,15 +2,15 @@
 import type { Command } from 'commander'
 import { MdiError } from '../errors.ts'
 import { hubEnvironment } from '../io/fetch/hub.ts'
-import { type Entry, openStore } from '../lifecycle/local.ts'
+import { openStore, type WorkerEntry } from '../lifecycle/local.ts'
 import { isPath, type Pull, pull } from '../lifecycle/pull.ts'
 import { catalogue, findEntry } from '../model/catalogue.ts'
 import { parseSource, sourceForms } from '../model/sources.ts'
-import { addImportOptions, type ImportOptions, tellImported, withProgress } from './import.ts'
+import { addImportOptions, type ImportWords, tellImported, withProgress } from './import.ts'
 import { dataFolder } from './options.ts'
 import { plain } from './output.ts'
 
-type Options = ImportOptions & { keep?: boolean }
+type Options = ImportWords & { keep?: boolean }
 
 /** What a person means: a name of the catalogue, or a source. @throws MdiError `not-found` */
 const wantedOf = async (text: string, name: string | undefined): Promise<Pull> => {
@@ -32,7 +32,7 @@ const wantedOf = async (text: string, name: string | undefined): Promise<Pull> =
   return { name, sources: [source] }
 }
 
-export const addPull = (program: Command, entry: Entry): void => {
+export const addPull = (program: Command, entry: WorkerEntry): void => {
   const command = program
     .command('pull')
     .description('fetch a model by name or source, and take it into the store')

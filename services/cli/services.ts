@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { Broker } from '../io/mqtt/broker.ts'
 import { startCoordinator } from '../lifecycle/coordinator.ts'
 import { startGateway } from '../lifecycle/gatewayprocess.ts'
-import type { Entry } from '../lifecycle/local.ts'
+import type { WorkerEntry } from '../lifecycle/local.ts'
 import { log } from '../lifecycle/log.ts'
 import { startNode } from '../lifecycle/node.ts'
 import { onInterrupt } from './interrupt.ts'
@@ -55,7 +55,7 @@ const voiceOf = ({ voicePort, voiceHost, intents, zeroconf }: VoiceOptions) => (
   'voice.zeroconf': zeroconf === false ? false : undefined,
 })
 
-export const addServices = (program: Command, entry: Entry): void => {
+export const addServices = (program: Command, entry: WorkerEntry): void => {
   addShared(program.command('node'))
     .description('be a node of the ring: hold layers and compute them')
     .option('--memory <size>', 'memory for weights and caches at most, such as 600M')

@@ -1,7 +1,7 @@
 /** Who answers a command's requests: a ring of one in this process, or the ring by MQTT. */
 import type { Command } from 'commander'
 import { residentMemory } from '../io/board/system.ts'
-import type { Entry, LocalRing } from '../lifecycle/local.ts'
+import type { LocalRing, WorkerEntry } from '../lifecycle/local.ts'
 import type { ChatMessage } from '../model/chat.ts'
 import type { Answer, TextRequest } from '../requests/generation.ts'
 import { withLocalRing } from './local.ts'
@@ -33,7 +33,7 @@ export const addSpeakerOptions = (command: Command): Command =>
 
 /** Runs `use` with whoever the options and settings name. */
 export const withSpeaker = (
-  entry: Entry,
+  entry: WorkerEntry,
   command: Command,
   options: SpeakerOptions,
   use: (speaker: Speaker) => Promise<void>,

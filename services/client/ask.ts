@@ -8,7 +8,7 @@ import type { Verb, VerbData, VerbRequest } from '../wire/verbs.ts'
 const ANSWER_MS = 15_000
 const LOAD_MS = 900_000
 
-export class Forward {
+export class RequestClient {
   readonly #bus: Bus
   readonly #clock: Clock
   readonly #random: Random

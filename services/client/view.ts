@@ -11,11 +11,11 @@ import {
   readMessage,
 } from '../wire/topics.ts'
 
-export type Change =
+export type ViewChange =
   | { kind: 'info' | 'health' | 'bridge' }
   | { kind: 'node' | 'vitals' | 'gone'; node: string }
 
-export class Watch {
+export class ClusterView {
   info: BridgeInfo | undefined
   #health: BridgeHealth | undefined
   /** Whether a coordinator is there. */
@@ -26,9 +26,9 @@ export class Watch {
   readonly vitals = new Map<string, Vitals>()
   readonly #bus: Bus
   readonly #cluster: string
-  readonly #onChange: (change: Change) => void
+  readonly #onChange: (change: ViewChange) => void
 
-  constructor(bus: Bus, cluster: string, onChange: (change: Change) => void) {
+  constructor(bus: Bus, cluster: string, onChange: (change: ViewChange) => void) {
     this.#bus = bus
     this.#cluster = cluster
     this.#onChange = onChange

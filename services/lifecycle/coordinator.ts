@@ -20,15 +20,15 @@ import type { SqliteStore } from '../io/store/client.ts'
 import { limits } from '../limits.ts'
 import { LiveSettings } from '../members/livesettings.ts'
 import { type Remember, rememberIn } from '../members/remember.ts'
-import { KeptRequests, readKept, staleness } from '../requests/journal.ts'
-import { Desk } from '../requests/service.ts'
+import { RequestJournal, readKept, staleness } from '../requests/journal.ts'
+import { RequestService } from '../requests/service.ts'
 import { version } from '../version.ts'
 import type { BridgeHealth } from '../wire/control.ts'
 import { PROTOCOL } from '../wire/frame.ts'
 import { CoordinatorBus, type CoordinatorBusOptions } from './coordinatorbus.ts'
-import { CoordinatorDoings } from './doings.ts'
+import { CoordinatorCommands } from './doings.ts'
 import { Gateway } from './gateway.ts'
-import { type Entry, findModel, openStore, textSide } from './local.ts'
+import { findModel, openStore, textSide, type WorkerEntry } from './local.ts'
 import { changes, log } from './log.ts'
 
 const PLAN = 'plan'
@@ -51,7 +51,7 @@ type CoordinatorOptions = {
  * @param options `withGateway` answers the house in this process, too; `heard`: see `MqttOptions`
  */
 export const startCoordinator = async (
-  entry: Entry,
+  entry: WorkerEntry,
   config: LoadedConfig,
   brokerUrl: string,
   options: CoordinatorOptions = {},
@@ -70,9 +70,9 @@ class CoordinatorProcess {
   readonly #store: SqliteStore
   readonly #id: string
   readonly #links: TcpLinks
-  readonly #desk: Desk
+  readonly #desk: RequestService
   readonly #wallClock = realWallClock()
-  readonly #kept: KeptRequests
+  readonly #kept: RequestJournal
   /** This process is new, and requests wait for its ring to show itself. */
   #resuming = false
   #stopResuming: () => void = () => {}
@@ -81,14 +81,14 @@ class CoordinatorProcess {
   readonly #startedAt = realClock.now()
   #coordinator!: Coordinator
   #bus!: CoordinatorBus
-  #doings!: CoordinatorDoings
+  #doings!: CoordinatorCommands
   #bridge!: Bridge
   #gateway: Gateway | undefined
   #stopHealth: () => void = () => {}
   #rate = 0
   #finish: (error?: Error) => void = () => {}
 
-  constructor(entry: Entry, config: LoadedConfig, store: SqliteStore) {
+  constructor(entry: WorkerEntry, config: LoadedConfig, store: SqliteStore) {
     this.#config = config
     this.#store = store
     this.#id = `coordinator-${config.node}`.slice(0, 63)
@@ -102,7 +102,7 @@ class CoordinatorProcess {
       onWeights: (connection) => weights.serve(connection),
       onTrouble: changes(log),
     })
-    this.#desk = new Desk({
+    this.#desk = new RequestService({
       links: this.#links,
       clock: realClock,
       openText: async ({ model }) => {
@@ -115,7 +115,7 @@ class CoordinatorProcess {
       },
       holds: () => this.#resuming && this.#coordinator.health.ring === 'waiting',
     })
-    this.#kept = new KeptRequests((text) => this.#remember(REQUESTS, text), this.#wallClock)
+    this.#kept = new RequestJournal((text) => this.#remember(REQUESTS, text), this.#wallClock)
     this.#links.onHello((hello) =>
       hello.purpose === 'weights'
         ? undefined
@@ -154,7 +154,7 @@ class CoordinatorProcess {
       info: () => ({ ...this.#coordinator.info, ...this.#live.get() }),
       health: () => this.#healthNow(),
     })
-    this.#doings = new CoordinatorDoings({
+    this.#doings = new CoordinatorCommands({
       coordinator: this.#coordinator,
       feed: (event) => this.#feed(event),
       bus: this.#bus,

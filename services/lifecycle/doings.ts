@@ -1,6 +1,6 @@
 /** What the verbs of the ring's bus do at a coordinator. */
 
-import type { Doings } from '../api/mqtt/bridge.ts'
+import type { VerbHandlers } from '../api/mqtt/bridge.ts'
 import type { Coordinator, CoordinatorEvent, LoadModel } from '../control/coordinator.ts'
 import { MdiError } from '../errors.ts'
 import { realRandom } from '../io/clock.ts'
@@ -9,7 +9,7 @@ import type { SqliteStore } from '../io/store/client.ts'
 import type { LiveSettings } from '../members/livesettings.ts'
 import { catalogue, findEntry } from '../model/catalogue.ts'
 import { manifestReference } from '../model/manifest.ts'
-import type { Desk } from '../requests/service.ts'
+import type { RequestService } from '../requests/service.ts'
 import type { BridgeHealth, Command } from '../wire/control.ts'
 import type { VerbData, VerbRequest } from '../wire/verbs.ts'
 import type { CoordinatorBus } from './coordinatorbus.ts'
@@ -22,7 +22,7 @@ export type CoordinatorParts = {
   /** Has the coordinator handle an event, and its effects done. */
   feed(event: CoordinatorEvent): void
   bus: CoordinatorBus
-  desk: Desk
+  desk: RequestService
   live: LiveSettings
   store: SqliteStore
   /** The data folder. */
@@ -30,7 +30,7 @@ export type CoordinatorParts = {
   health(): BridgeHealth
 }
 
-export class CoordinatorDoings {
+export class CoordinatorCommands {
   readonly #parts: CoordinatorParts
   /** Who waits for the outcome of a load or unload. */
   readonly #replies = new Map<string, (outcome: unknown) => void>()
@@ -41,7 +41,7 @@ export class CoordinatorDoings {
     this.#parts = parts
   }
 
-  all(): Doings {
+  all(): VerbHandlers {
     return {
       cancel: ({ id }) => {
         if (this.#parts.desk.cancel(id)) return { id }

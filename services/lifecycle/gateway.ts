@@ -5,42 +5,42 @@
 
 import type { OwnLoad } from '../api/homeassistant/announcer.ts'
 import { wyomingCrowded, wyomingVisits } from '../api/wyoming/service.ts'
-import { Forward } from '../client/ask.ts'
-import { type Change, Watch } from '../client/view.ts'
+import { RequestClient } from '../client/ask.ts'
+import { ClusterView, type ViewChange } from '../client/view.ts'
 import type { LoadedConfig } from '../config.ts'
 import { advertise, type Zeroconf } from '../io/board/zeroconf.ts'
 import { realClock, realRandom, realWallClock } from '../io/clock.ts'
-import { Listener } from '../io/links/listener.ts'
+import { TcpDoorway } from '../io/links/listener.ts'
 import { limits } from '../limits.ts'
 import type { Bus } from '../ports.ts'
 import { Conversations } from '../requests/conversations.ts'
-import type { Desk } from '../requests/service.ts'
+import type { RequestService } from '../requests/service.ts'
 import { version } from '../version.ts'
 import { Assistant } from '../voice/assistant.ts'
 import { trustOf } from '../voice/intent.ts'
-import { House } from './house.ts'
+import { HomeBroker } from './house.ts'
 import { audit, changes, log } from './log.ts'
 
 export type GatewayParts = {
   /** Asked when it matters: some settings change while it runs. */
   config(): LoadedConfig
-  desk: Desk
+  desk: RequestService
   /** The ring's own. */
   bus: Bus
   /** What the desk does, where a coordinator does not tell of it. */
   own?(): OwnLoad
   /** The ring has changed. */
-  onChange?(change: Change): void
+  onChange?(change: ViewChange): void
 }
 
 const isLoopback = (host: string): boolean => /^(127\.|::1$|localhost$)/.test(host)
 
 export class Gateway {
-  readonly watch: Watch
+  readonly watch: ClusterView
   readonly #parts: GatewayParts
   readonly #assistant: Assistant
-  readonly #listener: Listener
-  readonly #house: House | undefined
+  readonly #listener: TcpDoorway
+  readonly #house: HomeBroker | undefined
   #zeroconf: Zeroconf | undefined
 
   /** @throws MdiError `bad-value` */
@@ -48,7 +48,7 @@ export class Gateway {
     this.#parts = parts
     const { desk, bus } = parts
     const config = parts.config()
-    this.watch = new Watch(bus, config.cluster, (change) => {
+    this.watch = new ClusterView(bus, config.cluster, (change) => {
       parts.onChange?.(change)
       this.#house?.changed(change)
     })
@@ -65,7 +65,7 @@ export class Gateway {
       trust: () => trustOf(desk.loadedText),
       audit,
     })
-    this.#listener = new Listener({
+    this.#listener = new TcpDoorway({
       what: 'The voice service',
       visit: wyomingVisits({
         assistant: this.#assistant,
@@ -81,13 +81,13 @@ export class Gateway {
       most: limits.voiceCallers,
     })
     if (config.house_mqtt.host !== undefined)
-      this.#house = new House({
+      this.#house = new HomeBroker({
         config,
         desk,
         bus,
         watch: this.watch,
         own: () => parts.own?.() ?? { running: 0, queued: 0, tokensPerSecond: 0 },
-        forward: new Forward(bus, realClock, realRandom),
+        forward: new RequestClient(bus, realClock, realRandom),
         assistant: this.#assistant,
       })
   }

@@ -12,11 +12,11 @@ import { TcpLinks } from '../io/links/tcp.ts'
 import { MqttBus } from '../io/mqtt/client.ts'
 import { withChanges } from '../members/livesettings.ts'
 import type { Manifest } from '../model/spec.ts'
-import { Desk, type LoadedRing, type TextSide } from '../requests/service.ts'
+import { type LoadedRing, RequestService, type TextSide } from '../requests/service.ts'
 import { version } from '../version.ts'
 import type { Peer } from '../wire/values.ts'
 import { Gateway } from './gateway.ts'
-import { type Entry, textSide } from './local.ts'
+import { textSide, type WorkerEntry } from './local.ts'
 import { changes, log } from './log.ts'
 
 const RATE_MS = 5_000
@@ -25,7 +25,7 @@ export type GatewayService = { stop(): Promise<void> }
 
 /** Starts a gateway. Errors: `bad-value`; a broker or ring that is away is waited for. */
 export const startGateway = async (
-  entry: Entry,
+  entry: WorkerEntry,
   config: LoadedConfig,
   brokerUrl: string,
 ): Promise<GatewayService> => {
@@ -35,11 +35,11 @@ export const startGateway = async (
 }
 
 class GatewayProcess {
-  readonly #entry: Entry
+  readonly #entry: WorkerEntry
   readonly #config: LoadedConfig
   readonly #links: TcpLinks
   readonly #bus: MqttBus
-  readonly #desk: Desk
+  readonly #desk: RequestService
   readonly #gateway: Gateway
   /** The settings, with what was changed at the coordinator. */
   #live: LoadedConfig
@@ -48,7 +48,7 @@ class GatewayProcess {
   #stopRate: () => void = () => {}
   #manifest: { sha256: string; manifest: Manifest } | undefined
 
-  constructor(entry: Entry, config: LoadedConfig, url: string) {
+  constructor(entry: WorkerEntry, config: LoadedConfig, url: string) {
     this.#entry = entry
     this.#config = config
     this.#live = config
@@ -68,7 +68,7 @@ class GatewayProcess {
       ...(password !== undefined && { password }),
       onTrouble: changes(log),
     })
-    this.#desk = new Desk({
+    this.#desk = new RequestService({
       links: this.#links,
       clock: realClock,
       openText: (ring) => this.#openText(ring),

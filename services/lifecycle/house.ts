@@ -5,32 +5,32 @@
  */
 import { readFileSync } from 'node:fs'
 import { HermesSkill } from '../api/hermes/skill.ts'
-import { type OwnLoad, Telling } from '../api/homeassistant/announcer.ts'
-import { Bridge, type Doings } from '../api/mqtt/bridge.ts'
+import { Announcer, type OwnLoad } from '../api/homeassistant/announcer.ts'
+import { Bridge, type VerbHandlers } from '../api/mqtt/bridge.ts'
 import { GatedBus } from '../api/mqtt/gate.ts'
-import { HouseClaim, type Role } from '../api/mqtt/lease.ts'
+import { HomeLease, type Role } from '../api/mqtt/lease.ts'
 import { RebasedBus } from '../api/mqtt/rebased.ts'
 import { openStatus } from '../api/mqtt/redact.ts'
-import type { Forward } from '../client/ask.ts'
-import type { Change, Watch } from '../client/view.ts'
+import type { RequestClient } from '../client/ask.ts'
+import type { ClusterView, ViewChange } from '../client/view.ts'
 import type { LoadedConfig } from '../config.ts'
 import { MdiError } from '../errors.ts'
 import { realClock, realRandom } from '../io/clock.ts'
 import { MqttBus } from '../io/mqtt/client.ts'
 import type { Bus } from '../ports.ts'
-import type { Desk } from '../requests/service.ts'
+import type { RequestService } from '../requests/service.ts'
 import type { Assistant } from '../voice/assistant.ts'
 import { BASE, buildTopic, writeMessage } from '../wire/topics.ts'
 import { changes, log } from './log.ts'
 
-export type HouseParts = {
+export type HomeBrokerParts = {
   config: LoadedConfig
-  desk: Desk
+  desk: RequestService
   /** The ring's own. */
   bus: Bus
-  watch: Watch
+  watch: ClusterView
   own(): OwnLoad
-  forward: Forward
+  forward: RequestClient
   assistant: Assistant
 }
 
@@ -47,17 +47,17 @@ const readCa = (file: string): string => {
   }
 }
 
-export class House {
-  readonly #parts: HouseParts
+export class HomeBroker {
+  readonly #parts: HomeBrokerParts
   readonly #mqtt: MqttBus
   readonly #house: RebasedBus
   /** The house's broker as long as this gateway answers there. */
   readonly #gated: GatedBus
-  readonly #claim: HouseClaim
-  #telling: Telling
+  readonly #claim: HomeLease
+  #telling: Announcer
 
   /** @throws MdiError `bad-value` where the settings cannot be used */
-  constructor(parts: HouseParts) {
+  constructor(parts: HomeBrokerParts) {
     this.#parts = parts
     const { node, house_mqtt: settings } = parts.config
     const { user, password, ca, base } = settings
@@ -77,7 +77,7 @@ export class House {
     })
     this.#house = new RebasedBus(this.#mqtt, base)
     this.#gated = new GatedBus(this.#house)
-    this.#claim = new HouseClaim({
+    this.#claim = new HomeLease({
       house: this.#house,
       ring: parts.bus,
       sameNames: base === BASE,
@@ -111,7 +111,7 @@ export class House {
   }
 
   /** The ring, or what this gateway does, has changed. */
-  changed(change: Change): void {
+  changed(change: ViewChange): void {
     this.#telling.changed(change)
   }
 
@@ -121,10 +121,10 @@ export class House {
     await this.#house.close()
   }
 
-  #tellingOn(bus: RebasedBus, bridge: boolean): Telling {
+  #tellingOn(bus: RebasedBus, bridge: boolean): Announcer {
     const { config, watch, forward, own } = this.#parts
     const { discovery } = config.house_mqtt
-    return new Telling({
+    return new Announcer({
       ...{ bus, place: bus.place, discovery, cluster: config.cluster },
       ...{ watch, forward, own, bridge, clock: realClock },
     })
@@ -164,7 +164,7 @@ export class House {
   }
 
   /** What the house's users may do; the rest is the operator's, at the ring's broker. */
-  #doings(): Doings {
+  #doings(): VerbHandlers {
     const { desk, forward } = this.#parts
     return {
       cancel: ({ id }) => {

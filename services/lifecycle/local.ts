@@ -21,17 +21,20 @@ import { RingNode } from '../ring/node.ts'
 import { runtimeFolder, withRoom } from './runtimefiles.ts'
 
 /** The main file, with which every worker starts. */
-export type Entry = string | URL
+export type WorkerEntry = string | URL
 
 /** Opens the store of a data folder. @throws MdiError `store` where another process has it */
-export const openStore = async (entry: Entry, folder: string): Promise<SqliteStore> => {
+export const openStore = async (entry: WorkerEntry, folder: string): Promise<SqliteStore> => {
   const store = new SqliteStore(entry, { folder })
   await store.start()
   return store
 }
 
 /** The store for looking only, beside a service that has it; undefined where there is none. */
-export const peekStore = async (entry: Entry, folder: string): Promise<SqliteStore | undefined> => {
+export const peekStore = async (
+  entry: WorkerEntry,
+  folder: string,
+): Promise<SqliteStore | undefined> => {
   const store = new SqliteStore(entry, { folder, readOnly: true })
   try {
     await store.start()
@@ -97,7 +100,7 @@ export const checkFits = (
 
 /** What a model needs beside its weights to speak. */
 export const textSide = (
-  entry: Entry,
+  entry: WorkerEntry,
   manifest: Manifest,
   context: number,
 ): { model: GenerationModel; close(): Promise<void> } => {
@@ -158,7 +161,7 @@ export const contextFor = (manifest: Manifest, wanted: number | undefined): numb
 
 /** Loads a model into this process. Errors: `out-of-memory`, `disk-full`, `bad-file`. */
 export const openLocal = async (
-  entry: Entry,
+  entry: WorkerEntry,
   manifest: Manifest,
   options: LocalOptions,
   onProgress?: OnProgress,

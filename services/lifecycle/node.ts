@@ -16,7 +16,7 @@ import { RingNode } from '../ring/node.ts'
 import { version } from '../version.ts'
 import type { Assignment, Command } from '../wire/control.ts'
 import { Holdings } from './holdings.ts'
-import { CHUNK_ROWS, checkFits, type Entry, openStore, sequenceBytes } from './local.ts'
+import { CHUNK_ROWS, checkFits, openStore, sequenceBytes, type WorkerEntry } from './local.ts'
 import { changes, log, setLogLevel } from './log.ts'
 import { NodeBus } from './nodebus.ts'
 import { runtimeFolder, withRoom } from './runtimefiles.ts'
@@ -35,7 +35,7 @@ export type NodeService = {
 
 /** Starts a node. Errors: `store`, `bad-value`; a broker that is away is waited for. */
 export const startNode = async (
-  entry: Entry,
+  entry: WorkerEntry,
   config: LoadedConfig,
   brokerUrl: string,
 ): Promise<NodeService> => {
@@ -67,7 +67,7 @@ class Node {
   #stopTick: () => void = () => {}
   #finish: (error?: Error) => void = () => {}
 
-  constructor(entry: Entry, config: LoadedConfig, store: SqliteStore, threads: number) {
+  constructor(entry: WorkerEntry, config: LoadedConfig, store: SqliteStore, threads: number) {
     this.#config = config
     this.#self = new Self(config, store, randomUUID())
     this.#store = store

@@ -166,7 +166,7 @@ const softcap = (config: Keys, key: string): number | undefined =>
   (config.raw(key) ?? null) === null ? undefined : config.positive(key)
 
 /** What the tensors say that config.json may not. */
-export type Presence = { vocab: number; head: boolean; qkvBias: boolean }
+export type TensorPresence = { vocab: number; head: boolean; qkvBias: boolean }
 
 /**
  * The family and the part of a config.json that describes the text model.
@@ -190,7 +190,7 @@ export const specFromConfig = (
   file: string,
   family: Family,
   config: Json,
-  presence: Presence,
+  presence: TensorPresence,
 ): ModelSpec => {
   const keys = keysOf(file, config, defaults[family.name])
   refuse(keys)

@@ -32,7 +32,7 @@ export const readText = async (
 }
 
 /** A JSON file's object, or undefined where there is no such file. */
-export const readJson = async (
+export const readFolderJson = async (
   folder: Folder,
   file: string,
   maximum: number = limits.modelConfigBytes,
@@ -51,7 +51,7 @@ export const readJson = async (
 
 /** The safetensors files that the index names, or the one there is without an index. */
 const shardNames = async (folder: Folder): Promise<string[]> => {
-  const index = await readJson(folder, 'model.safetensors.index.json')
+  const index = await readFolderJson(folder, 'model.safetensors.index.json')
   if (!index) return ['model.safetensors']
   const { weight_map: map } = index
   const names = isObject(map) ? [...new Set(Object.values(map))] : []

@@ -2,7 +2,7 @@
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { endsByName, sortedIds } from './ends.ts'
-import { type Folder, isObject, type Json, readJson, readText } from './folder.ts'
+import { type Folder, isObject, type Json, readFolderJson, readText } from './folder.ts'
 import type { GgufMetadata } from './gguf.ts'
 import { compactMerges } from './merges.ts'
 import { readSentencePiece } from './sentencepiece.ts'
@@ -25,7 +25,7 @@ const idsAt = (json: Json | undefined, key: string): number[] => {
 const templateOf = async (folder: Folder, config: Json): Promise<string | undefined> => {
   const file = await readText(folder, 'chat_template.jinja', limits.modelConfigBytes)
   if (file !== undefined) return file
-  const apart = (await readJson(folder, 'chat_template.json'))?.chat_template
+  const apart = (await readFolderJson(folder, 'chat_template.json'))?.chat_template
   const given = apart ?? config.chat_template
   if (typeof given === 'string') return given
   if (!Array.isArray(given)) return undefined
@@ -123,11 +123,11 @@ export const textSpecFromFolder = async (
   vocab: number,
   fromKeys: (metadata: GgufMetadata) => TextSpec,
 ): Promise<TextSpec> => {
-  const tokenizerConfig = (await readJson(folder, 'tokenizer_config.json')) ?? {}
-  const generation = await readJson(folder, 'generation_config.json')
+  const tokenizerConfig = (await readFolderJson(folder, 'tokenizer_config.json')) ?? {}
+  const generation = await readFolderJson(folder, 'generation_config.json')
   const ends = [...idsAt(generation, 'eos_token_id'), ...idsAt(config, 'eos_token_id')]
   const template = await templateOf(folder, tokenizerConfig)
-  const json = await readJson(folder, 'tokenizer.json', limits.tokenizerBytes)
+  const json = await readFolderJson(folder, 'tokenizer.json', limits.tokenizerBytes)
   if (json) return fromTokenizerJson(json, { tokenizerConfig, template, ends })
   const source = await folder.open('tokenizer.model')
   if (!source)

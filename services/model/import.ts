@@ -4,7 +4,7 @@ import { MdiError } from '../errors.ts'
 import { specFromGguf } from './architecture.ts'
 import { familyOfConfig, specFromConfig } from './config.ts'
 import { missing } from './family.ts'
-import { type Folder, readJson, readShards } from './folder.ts'
+import { type Folder, readFolderJson, readShards } from './folder.ts'
 import { textSpecFromFolder } from './foldertext.ts'
 import { type GgufFile, type GgufMetadata, type GgufTensor, readGguf } from './gguf.ts'
 import { locateGguf, locateSafetensors } from './names.ts'
@@ -162,7 +162,7 @@ export const importSafetensors = async (
   store: RecordStore,
   options: ImportOptions,
 ): Promise<WriteReport> => {
-  const config = await readJson(folder, 'config.json')
+  const config = await readFolderJson(folder, 'config.json')
   if (!config) throw new MdiError('bad-file', `${folder.name} has no config.json.`)
   const { family, text } = familyOfConfig(folder.name, config)
   const shards = await readShards(folder, foreign)

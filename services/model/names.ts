@@ -4,8 +4,8 @@ import type { ExpectedRecord } from './layout.ts'
 import type { ModelSpec } from './spec.ts'
 
 /** A record's tensor in a file: rows `firstRow` and on of the tensor `name`. */
-export type Place = { name: string; firstRow: number; totalRows: number; columns: number }
-export type Locate = (record: ExpectedRecord, tensor: string) => Place
+export type TensorPlace = { name: string; firstRow: number; totalRows: number; columns: number }
+export type Locate = (record: ExpectedRecord, tensor: string) => TensorPlace
 
 /** Fused tensors, and the rows of each part: Phi-3's Q, K and V, and its gate and up. */
 const fusedPart = (spec: ModelSpec, tensor: string): [string, number, number] | undefined => {
@@ -24,7 +24,7 @@ const fusedPart = (spec: ModelSpec, tensor: string): [string, number, number] | 
 
 const locator =
   (spec: ModelSpec, family: Family, full: (record: ExpectedRecord, tensor: string) => string) =>
-  (record: ExpectedRecord, tensor: string): Place => {
+  (record: ExpectedRecord, tensor: string): TensorPlace => {
     const expected = record.tensors.find((t) => t.name === tensor)
     if (!expected) throw new Error(`no tensor ${tensor} in a ${record.kind} record`)
     const { rows, columns } = expected

@@ -6,7 +6,7 @@
 import { type Family, familyByName, specOf } from './family.ts'
 import { type ByteSink, type NewTensor, type TypedValue, writeGguf } from './ggufwriter.ts'
 import { modelRecords } from './layout.ts'
-import { locateGguf, type Place } from './names.ts'
+import { locateGguf, type TensorPlace } from './names.ts'
 import { noise, randomFloats, randomQuantized } from './noise.ts'
 import { type TensorType, typeByName } from './quants.ts'
 import type { ModelSpec } from './spec.ts'
@@ -184,7 +184,7 @@ const specFor = (shape: RandomShape, family: Family): ModelSpec => {
 
 /** Norm weights about 1, biases small, matrices about N(0, 1/columns): activations stay sane. */
 const randomTensor = (
-  { name, totalRows, columns }: Place,
+  { name, totalRows, columns }: TensorPlace,
   type: TensorType,
   seed: number,
 ): NewTensor => {

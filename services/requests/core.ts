@@ -11,7 +11,7 @@ import { type AnswerListener, cancelledAnswer, type TextRequest } from './genera
 import { FairQueue } from './queue.ts'
 
 /** Where a waiting request stands. */
-export type Place = {
+export type QueuePlace = {
   /** From 1. */
   position: number
   waitMs: number
@@ -19,7 +19,7 @@ export type Place = {
 
 export interface CoreListener extends AnswerListener {
   /** It waits, at this place now. */
-  queued?(place: Place): void
+  queued?(place: QueuePlace): void
   /** It has left the queue. */
   started?(): void
 }
@@ -44,7 +44,7 @@ export type CoreOptions = {
   stop(id: string): void
 }
 
-type Job = CoreRequest & { id: string; client: string; listener: CoreListener }
+type QueuedRequest = CoreRequest & { id: string; client: string; listener: CoreListener }
 
 /** How long a request takes, before any has been measured; and how much the last one counts. */
 const USUAL_MS = 5_000
@@ -52,7 +52,7 @@ const WEIGHT = 0.2
 
 export class RequestCore {
   readonly #options: CoreOptions
-  readonly #queue = new FairQueue<Job>(limits.queuedRequests, limits.queuedOfClient)
+  readonly #queue = new FairQueue<QueuedRequest>(limits.queuedRequests, limits.queuedOfClient)
   /** Requests that run: their clients. */
   readonly #running = new Map<string, string>()
   #usualMs = USUAL_MS
@@ -72,7 +72,7 @@ export class RequestCore {
   /** Takes a request. What is refused (`busy`, `bad-value`) is told to the listener. */
   submit(request: CoreRequest, listener: CoreListener): void {
     const { client, text } = request
-    const job: Job = { ...request, id: text.id, client, listener }
+    const job: QueuedRequest = { ...request, id: text.id, client, listener }
     if (this.has(text.id)) {
       const message = `A request ${text.id} is running already; choose another id.`
       listener.error(new MdiError('bad-value', message))
@@ -129,7 +129,7 @@ export class RequestCore {
     return new MdiError('busy', `${what}; try again in about ${seconds} seconds.`)
   }
 
-  #place(position: number): Place {
+  #place(position: number): QueuePlace {
     const places = Math.max(1, this.#options.places())
     return { position, waitMs: Math.round((position / places) * this.#usualMs) }
   }
@@ -152,7 +152,7 @@ export class RequestCore {
       job.listener.queued?.(this.#place(position))
   }
 
-  #start(job: Job): void {
+  #start(job: QueuedRequest): void {
     const { id, client, listener } = job
     const { clock } = this.#options
     this.#running.set(id, client)

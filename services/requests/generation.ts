@@ -9,7 +9,7 @@ import type { Manifest, TextSpec } from '../model/spec.ts'
 import { TextStream } from '../model/stream.ts'
 import type { Tokenizer } from '../model/tokenizer.ts'
 import type { Clock, SamplingParameters } from '../ports.ts'
-import type { Listener } from '../ring/ledger.ts'
+import type { TokenListener } from '../ring/ledger.ts'
 import type { End, Open, Token } from '../wire/requests.ts'
 import type { TokenSource } from './tokensource.ts'
 
@@ -159,7 +159,7 @@ export class Generations {
     listener: AnswerListener,
     startedAt: number,
     dropped: number,
-  ): Listener {
+  ): TokenListener {
     this.#running.set(open.id, {
       listener,
       stream: new TextStream(model.tokenizer, {

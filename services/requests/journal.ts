@@ -24,7 +24,7 @@ export type KeptRequest = Asked & {
 
 type Entry = { kept: KeptRequest; bytes: number }
 
-export class KeptRequests {
+export class RequestJournal {
   readonly #save: (text: string) => Promise<void>
   readonly #wallClock: WallClock
   readonly #entries = new Map<string, Entry>()

@@ -4,7 +4,7 @@
  * they end with one sentence that names the starter.
  */
 import type { Clock, Link, LinkEvent, Links } from '../ports.ts'
-import type { Listener } from '../ring/ledger.ts'
+import type { TokenListener } from '../ring/ledger.ts'
 import type { PlainDraft } from '../wire/frame.ts'
 import { readJson, writeJson } from '../wire/json.ts'
 import { endSchema, type Open, tokenSchema } from '../wire/requests.ts'
@@ -19,7 +19,7 @@ const AGAIN_MS = 10
 
 type Request = {
   open: Open
-  listener: Listener
+  listener: TokenListener
   sent: boolean
   nextStep: number
   /** The starter was told; a link that breaks may have lost the word. */
@@ -77,7 +77,7 @@ export class Owner implements TokenSource {
   }
 
   /** @param nextStep tokens are told from this step on */
-  open(open: Open, listener: Listener, again = false, nextStep = open.generated): void {
+  open(open: Open, listener: TokenListener, again = false, nextStep = open.generated): void {
     if (this.#closed) return
     const request = { open, listener, sent: again, nextStep, cancelled: false, again }
     this.#requests.set(open.id, request)

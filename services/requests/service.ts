@@ -24,7 +24,7 @@ export type LoadedRing = {
   key: string
 }
 
-export type DeskOptions = {
+export type RequestServiceOptions = {
   links: Links
   clock: Clock
   /** Opens the text side of the model that is loaded. */
@@ -35,10 +35,10 @@ export type DeskOptions = {
   holds?(): boolean
 }
 
-export class Desk {
+export class RequestService {
   readonly core: RequestCore
   readonly generations: Generations
-  readonly #options: DeskOptions
+  readonly #options: RequestServiceOptions
   readonly #owner: Owner
   #closed = false
   #ring: LoadedRing | undefined
@@ -47,7 +47,7 @@ export class Desk {
   /** Tokens since the desk was opened. */
   tokens = 0
 
-  constructor(options: DeskOptions) {
+  constructor(options: RequestServiceOptions) {
     this.#options = options
     const { links, clock } = options
     this.#owner = new Owner(links, clock)

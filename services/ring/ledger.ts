@@ -7,13 +7,13 @@ import { limits } from '../limits.ts'
 import type { End, Token } from '../wire/requests.ts'
 
 /** An owner's end of a request. */
-export interface Listener {
+export interface TokenListener {
   token(token: Token): void
   end(end: End): void
 }
 
 type Entry = {
-  listener: Listener | undefined
+  listener: TokenListener | undefined
   tokens: Token[]
   /** What the tokens take, about. */
   bytes: number
@@ -42,7 +42,7 @@ export class Ledger {
   }
 
   /** Starts a request's page. @returns false where a request of this id runs */
-  open(id: string, listener: Listener, now: number): boolean {
+  open(id: string, listener: TokenListener, now: number): boolean {
     const known = this.#entries.get(id)
     if (known && !known.end) return false
     this.#forget(id)
@@ -75,7 +75,7 @@ export class Ledger {
   }
 
   /** Tells everything since a step to a new listener. @returns false for an unknown id */
-  attach(id: string, fromStep: number, listener: Listener): boolean {
+  attach(id: string, fromStep: number, listener: TokenListener): boolean {
     const entry = this.#entries.get(id)
     if (!entry) return false
     entry.listener = listener
@@ -85,7 +85,7 @@ export class Ledger {
   }
 
   /** A listener is gone; its requests run on for a while. */
-  detach(listener: Listener, now: number): void {
+  detach(listener: TokenListener, now: number): void {
     for (const entry of this.#entries.values()) {
       if (entry.listener !== listener) continue
       entry.listener = undefined

@@ -26,7 +26,7 @@ import {
   openSchema,
   requestIdSchema,
 } from '../wire/requests.ts'
-import { Ledger, type Listener } from './ledger.ts'
+import { Ledger, type TokenListener } from './ledger.ts'
 import { Outlet } from './outlet.ts'
 import { Stage, type StageEffect, type StageEvent } from './stage.ts'
 import { Starter, type StarterEffect, type StarterEvent } from './starter.ts'
@@ -160,7 +160,7 @@ export class RingNode {
   }
 
   /** Opens a request; everything about it is told to the listener. */
-  open(request: Open, listener: Listener): void {
+  open(request: Open, listener: TokenListener): void {
     if (this.#running?.kind !== 'starter') {
       const error = { code: 'not-ready', message: 'This node does not start a ring now.' }
       listener.end({ id: request.id, reason: 'error', error })

@@ -7,12 +7,12 @@ import type { Clock, Link, Links } from '../ports.ts'
 import type { PlainDraft } from '../wire/frame.ts'
 import { writeJson } from '../wire/json.ts'
 import type { End, Token } from '../wire/requests.ts'
-import type { Listener } from './ledger.ts'
+import type { TokenListener } from './ledger.ts'
 
 /** A link that took nothing more is tried again after this time. */
 const AGAIN_MS = 10
 
-export class Outlet implements Listener {
+export class Outlet implements TokenListener {
   readonly #links: Pick<Links, 'send' | 'drop'>
   readonly #link: Link
   readonly #clock: Pick<Clock, 'after'>

@@ -8,7 +8,7 @@ import { limits } from '../limits.ts'
 import { defaultSampling } from '../model/sampler.ts'
 import type { Clock, Random, WallClock } from '../ports.ts'
 import type { Conversations } from '../requests/conversations.ts'
-import type { CoreListener, CoreRequest, Place } from '../requests/core.ts'
+import type { CoreListener, CoreRequest, QueuePlace } from '../requests/core.ts'
 import type { Answer } from '../requests/generation.ts'
 import { completedBy, completedBySpeech, hasRoom } from './completion.ts'
 import { askWhere, hearTurn, type TurnBefore } from './dialogue.ts'
@@ -115,7 +115,7 @@ class Turn {
   #told = 0
   /** Log-probability of its first line, where it was told. */
   #logprob: number | undefined
-  #place: Place | undefined
+  #place: QueuePlace | undefined
   #stopTimer: () => void = () => {}
   #over = false
 

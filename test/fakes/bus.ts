@@ -1,5 +1,5 @@
 import { matchesFilter } from '../../services/io/mqtt/client.ts'
-import type { Bus, BusMessage, Connection, PublishOptions } from '../../services/ports.ts'
+import type { Bus, BusMessage, ConnectionState, PublishOptions } from '../../services/ports.ts'
 import { Events } from './events.ts'
 
 export type Published = { topic: string; payload: string; options: PublishOptions }
@@ -8,7 +8,7 @@ export type Published = { topic: string; payload: string; options: PublishOption
 export class FakeBus implements Bus {
   readonly published = new Events<Published>()
   readonly #subscriptions: { filter: string; handler: (message: BusMessage) => void }[] = []
-  readonly #connection: ((connection: Connection) => void)[] = []
+  readonly #connection: ((connection: ConnectionState) => void)[] = []
 
   publish(topic: string, payload: string, options: PublishOptions): void {
     this.published.add({ topic, payload, options })
@@ -19,11 +19,11 @@ export class FakeBus implements Bus {
     this.#subscriptions.push({ filter, handler })
   }
 
-  onConnection(handler: (connection: Connection) => void): void {
+  onConnection(handler: (connection: ConnectionState) => void): void {
     this.#connection.push(handler)
   }
 
-  connect(connection: Connection): void {
+  connect(connection: ConnectionState): void {
     for (const handler of this.#connection) handler(connection)
   }
 

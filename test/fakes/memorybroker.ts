@@ -1,6 +1,6 @@
 /** A broker in memory with what a real one does: retained messages, last wills, connections. */
 import { matchesFilter } from '../../services/io/mqtt/client.ts'
-import type { Bus, BusMessage, Connection, PublishOptions } from '../../services/ports.ts'
+import type { Bus, BusMessage, ConnectionState, PublishOptions } from '../../services/ports.ts'
 import type { Published } from './bus.ts'
 import { Events } from './events.ts'
 
@@ -30,7 +30,7 @@ export class MemoryBus implements Bus {
   readonly #broker: MemoryBroker
   readonly #will: { topic: string; payload: string } | undefined
   readonly #subscriptions: { filter: string; handler: Handler }[] = []
-  readonly #connection: ((connection: Connection) => void)[] = []
+  readonly #connection: ((connection: ConnectionState) => void)[] = []
   #up = false
 
   constructor(broker: MemoryBroker, will?: { topic: string; payload: string }) {
@@ -68,7 +68,7 @@ export class MemoryBus implements Bus {
     if (this.#up) this.#tellRetained(filter, handler)
   }
 
-  onConnection(handler: (connection: Connection) => void): void {
+  onConnection(handler: (connection: ConnectionState) => void): void {
     this.#connection.push(handler)
   }
 

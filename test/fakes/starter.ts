@@ -5,7 +5,7 @@
 
 import type { Link, LinkEvent, Links } from '../../services/ports.ts'
 import type { GenerationModel } from '../../services/requests/generation.ts'
-import { Ledger, type Listener } from '../../services/ring/ledger.ts'
+import { Ledger, type TokenListener } from '../../services/ring/ledger.ts'
 import type { PlainDraft, VisitFrame } from '../../services/wire/frame.ts'
 import { writeJson } from '../../services/wire/json.ts'
 import type { End, Open } from '../../services/wire/requests.ts'
@@ -43,7 +43,7 @@ export class FakeStarter implements Links {
   #handler: (event: LinkEvent) => void = () => {}
   #wanted: string | undefined
   #link: Link | undefined
-  #listener: Listener | undefined
+  #listener: TokenListener | undefined
   #inbox: (VisitFrame | PlainDraft)[] = []
   #keys = 0
 
@@ -109,7 +109,7 @@ export class FakeStarter implements Links {
   }
 
   #open(open: Open): void {
-    const listener = this.#listener as Listener
+    const listener = this.#listener as TokenListener
     if (this.ledger.isOrphan(open.id)) this.finish(open.id, 'cancelled')
     if (this.ledger.open(open.id, listener, this.#clock.now()))
       this.running.set(open.id, { open, told: 0 })
@@ -117,7 +117,7 @@ export class FakeStarter implements Links {
   }
 
   #attach(id: string): void {
-    const listener = this.#listener as Listener
+    const listener = this.#listener as TokenListener
     if (!this.ledger.attach(id, 0, listener))
       listener.end(errorEnd(id, 'not-found', `Request ${id} is not known any more.`))
   }

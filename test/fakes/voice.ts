@@ -1,7 +1,7 @@
 /** The voice service on a real port, with a scripted core and a clock that stands still. */
 import type { TestContext } from 'node:test'
 import { wyomingCrowded, wyomingVisits } from '../../services/api/wyoming/service.ts'
-import { Listener } from '../../services/io/links/listener.ts'
+import { TcpDoorway } from '../../services/io/links/listener.ts'
 import { Conversations } from '../../services/requests/conversations.ts'
 import { Assistant, type Settings } from '../../services/voice/assistant.ts'
 import type { Trust } from '../../services/voice/intent.ts'
@@ -40,7 +40,7 @@ export const voiceService = async (t: TestContext, script: Script, options: Voic
     ...(options.trust && { trust: () => options.trust as Trust }),
     audit: (line) => audit.push(line),
   })
-  const listener = new Listener({
+  const listener = new TcpDoorway({
     what: 'The voice service',
     visit: wyomingVisits({
       assistant,

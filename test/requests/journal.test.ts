@@ -4,7 +4,7 @@ import { MdiError } from '../../services/errors.ts'
 import { limits } from '../../services/limits.ts'
 import { defaultSampling } from '../../services/model/sampler.ts'
 import type { CoreListener, CoreRequest } from '../../services/requests/core.ts'
-import { KeptRequests, readKept, staleness } from '../../services/requests/journal.ts'
+import { RequestJournal, readKept, staleness } from '../../services/requests/journal.ts'
 import { answerOf } from '../fakes/core.ts'
 import { settled } from '../fakes/starter.ts'
 
@@ -18,7 +18,7 @@ const silent: CoreListener = { text: () => {}, end: () => {}, error: () => {} }
 const setUp = (wallClock = { now: () => new Date(1_000) }) => {
   const saved: string[] = []
   const writes: (() => void)[] = []
-  const kept = new KeptRequests((text) => {
+  const kept = new RequestJournal((text) => {
     saved.push(text)
     return new Promise((resolve) => writes.push(resolve))
   }, wallClock)

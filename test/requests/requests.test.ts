@@ -8,8 +8,8 @@ import fc from 'fast-check'
 import { Bridge, type Origin } from '../../services/api/mqtt/bridge.ts'
 import { MdiError } from '../../services/errors.ts'
 import type { BusMessage, PublishOptions } from '../../services/ports.ts'
-import { KeptRequests, readKept } from '../../services/requests/journal.ts'
-import { Desk } from '../../services/requests/service.ts'
+import { RequestJournal, readKept } from '../../services/requests/journal.ts'
+import { RequestService } from '../../services/requests/service.ts'
 import { FakeBus } from '../fakes/bus.ts'
 import { FakeClock } from '../fakes/clock.ts'
 import { FakeStarter, fakeModel, settled } from '../fakes/starter.ts'
@@ -36,21 +36,21 @@ const anyStep: fc.Arbitrary<Step> = fc.record({
 /** A coordinator's process, as far as requests go. */
 class Process {
   readonly clock = new FakeClock()
-  readonly desk: Desk
+  readonly desk: RequestService
   readonly bridge: Bridge
-  readonly kept: KeptRequests
+  readonly kept: RequestJournal
   dead = false
   resuming = false
 
   constructor(world: World) {
     const { bus } = world
-    this.kept = new KeptRequests(
+    this.kept = new RequestJournal(
       async (text) => {
         if (!this.dead) world.disk = text
       },
       { now: () => undefined },
     )
-    this.desk = new Desk({
+    this.desk = new RequestService({
       links: world.starter,
       clock: this.clock,
       openText: async () => {

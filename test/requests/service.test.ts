@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { wyomingVisits } from '../../services/api/wyoming/service.ts'
 import { MdiError } from '../../services/errors.ts'
-import { Listener } from '../../services/io/links/listener.ts'
+import { TcpDoorway } from '../../services/io/links/listener.ts'
 import { defaultSampling } from '../../services/model/sampler.ts'
 import { Conversations } from '../../services/requests/conversations.ts'
-import { Desk, type DeskOptions } from '../../services/requests/service.ts'
+import { RequestService, type RequestServiceOptions } from '../../services/requests/service.ts'
 import { Assistant } from '../../services/voice/assistant.ts'
 import { FakeClock } from '../fakes/clock.ts'
 import { FakeStarter, fakeModel, settled } from '../fakes/starter.ts'
@@ -14,10 +14,10 @@ import { WyomingClient } from '../fakes/wyoming.ts'
 const peer = (id: string) => ({ id, addresses: ['here'], port: 1 })
 const ring = { model: 'toy', starter: peer('pi1'), stages: 1, key: 'toy 4096' }
 
-const setUp = (options: Partial<DeskOptions> = {}) => {
+const setUp = (options: Partial<RequestServiceOptions> = {}) => {
   const clock = new FakeClock()
   const starter = new FakeStarter(clock)
-  const desk = new Desk({
+  const desk = new RequestService({
     links: starter,
     clock,
     openText: async () => ({ model: fakeModel(), close: async () => {} }),
@@ -107,7 +107,7 @@ test('a text side that cannot be opened is told to whoever asks', async () => {
 test('one who goes away in mid-stream: the ring is told at once, and the next starts', async (t) => {
   // A ring of one has eight places.
   const { desk, submit, starter, clock } = setUp()
-  const listener = new Listener({
+  const listener = new TcpDoorway({
     what: 'The voice service',
     visit: wyomingVisits({
       assistant: new Assistant({

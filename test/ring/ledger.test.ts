@@ -4,14 +4,14 @@ import { limits } from '../../services/limits.ts'
 import {
   KEPT_MS,
   Ledger,
-  type Listener,
   TOKEN_BYTES,
+  type TokenListener,
   UNHEARD_MS,
 } from '../../services/ring/ledger.ts'
 
 const ear = () => {
   const heard: string[] = []
-  const listener: Listener = {
+  const listener: TokenListener = {
     token: (t) => heard.push(`${t.id} ${t.step}`),
     end: (e) => heard.push(`${e.id} ${e.reason}`),
   }
@@ -94,7 +94,7 @@ test('ended answers are bounded in bytes: those that were heard go first, then t
   const gone = ear()
   const ledger = new Ledger()
   const tokens = Math.ceil(limits.keptAnswerBytes / TOKEN_BYTES / 4)
-  const run = (id: string, to: Listener) => {
+  const run = (id: string, to: TokenListener) => {
     ledger.open(id, to, 0)
     for (let step = 0; step < tokens; step++) ledger.token(token(id, step))
     ledger.end({ id, reason: 'length' }, 0)

@@ -2,7 +2,7 @@
  * A simulated broker and its clients: retained messages, wills, delays, restarts with or
  * without a memory. No more than MQTT 3.1.1.
  */
-import type { Bus, BusMessage, Connection, PublishOptions } from '../../services/ports.ts'
+import type { Bus, BusMessage, ConnectionState, PublishOptions } from '../../services/ports.ts'
 import type { Exit, Process, World } from './world.ts'
 
 type Handler = (message: BusMessage) => void
@@ -76,7 +76,7 @@ export class SimBus implements Bus {
   readonly will: Will
   readonly #handlers: { filter: string; handler: Handler }[] = []
   readonly #queue: { topic: string; payload: string; options: PublishOptions }[] = []
-  #onConnection: (connection: Connection) => void = () => {}
+  #onConnection: (connection: ConnectionState) => void = () => {}
   #connected = false
   #closed = false
   #arrival = 0
@@ -99,7 +99,7 @@ export class SimBus implements Bus {
     if (this.#connected) this.#tellRetained(filter)
   }
 
-  onConnection(handler: (connection: Connection) => void): void {
+  onConnection(handler: (connection: ConnectionState) => void): void {
     this.#onConnection = handler
   }
 

@@ -3,7 +3,7 @@
  * make, and must be found by the checker in some seed.
  */
 import type { Job, KvOperation } from '../../services/ports.ts'
-import type { Listener } from '../../services/ring/ledger.ts'
+import type { TokenListener } from '../../services/ring/ledger.ts'
 import type { Frame, VisitFrame } from '../../services/wire/frame.ts'
 import type { Hello } from '../../services/wire/hello.ts'
 import { readJson, writeJson } from '../../services/wire/json.ts'
@@ -32,7 +32,7 @@ export type Mutation = {
   /** A hello as the listener hears it. */
   hello?(hello: Hello, epoch: number): Hello
   /** A request's owner, as the ring's news reach it. */
-  listener?(owner: Listener): Listener
+  listener?(owner: TokenListener): TokenListener
   /** Whether a link's end is told. */
   tellsDown?(peer: string): boolean
 }

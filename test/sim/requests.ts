@@ -1,5 +1,5 @@
 /** Requests of a run, what they should come to, and the checks of what their owners hear. */
-import type { Listener } from '../../services/ring/ledger.ts'
+import type { TokenListener } from '../../services/ring/ledger.ts'
 import type { End, Open, Token } from '../../services/wire/requests.ts'
 import { type Expected, expectedOf, VOCAB } from './model.ts'
 import { Violation, type World } from './world.ts'
@@ -7,7 +7,7 @@ import { Violation, type World } from './world.ts'
 export type Shape = { layers: number; context: number }
 
 /** A request and what its owner was told. */
-export class Request implements Listener {
+export class Request implements TokenListener {
   readonly open: Open
   readonly expected: Expected
   readonly openedAt: number

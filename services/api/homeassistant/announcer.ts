@@ -4,8 +4,8 @@
  * went offline or was removed while no gateway ran.
  */
 
-import type { Forward } from '../../client/ask.ts'
-import type { Change, Watch } from '../../client/view.ts'
+import type { RequestClient } from '../../client/ask.ts'
+import type { ClusterView, ViewChange } from '../../client/view.ts'
 import { MdiError } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { Bus, BusMessage, Clock } from '../../ports.ts'
@@ -18,7 +18,7 @@ import { birthTopic, Discovery } from './discovery.ts'
 /** What a gateway does itself, beside what the coordinator tells of its own requests. */
 export type OwnLoad = Pick<BridgeHealth, 'running' | 'queued' | 'tokensPerSecond'>
 
-export type TellingOptions = {
+export type AnnouncerOptions = {
   /** The house's broker, with topics under our names. */
   bus: Bus
   /** A topic of ours as it is there. */
@@ -26,16 +26,16 @@ export type TellingOptions = {
   /** Root of Home Assistant's topics. */
   discovery: string
   cluster: string
-  watch: Watch
-  forward: Pick<Forward, 'ask'>
+  watch: ClusterView
+  forward: Pick<RequestClient, 'ask'>
   own(): OwnLoad
   /** Whether info, health and models are told; where the coordinator does, they are not. */
   bridge: boolean
   clock: Clock
 }
 
-export class Telling {
-  readonly #options: TellingOptions
+export class Announcer {
+  readonly #options: AnnouncerOptions
   readonly #discovery: Discovery
   /** What was told last on each retained topic: it is told again only when it has changed. */
   readonly #told = new Map<string, string>()
@@ -45,7 +45,7 @@ export class Telling {
   #on = false
   #stopSweep: () => void = () => {}
 
-  constructor(options: TellingOptions) {
+  constructor(options: AnnouncerOptions) {
     this.#options = options
     const { discovery, place, cluster } = options
     this.#discovery = new Discovery({ root: discovery, place, version, cluster })
@@ -69,7 +69,7 @@ export class Telling {
   }
 
   /** The ring has changed. */
-  changed(change: Change): void {
+  changed(change: ViewChange): void {
     if (change.kind === 'gone') this.#gone(change.node)
     else if (change.kind === 'vitals') this.#tellBoard(change.node)
     else if (change.kind === 'node') {

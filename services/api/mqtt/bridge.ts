@@ -9,7 +9,7 @@ import type { ChatMessage } from '../../model/chat.ts'
 import { checkSampling } from '../../model/sampler.ts'
 import type { Bus, BusMessage, Clock, Random } from '../../ports.ts'
 import { Conversations } from '../../requests/conversations.ts'
-import type { CoreListener, CoreRequest, Place } from '../../requests/core.ts'
+import type { CoreListener, CoreRequest, QueuePlace } from '../../requests/core.ts'
 import type { Answer, TextRequest } from '../../requests/generation.ts'
 import {
   buildTopic,
@@ -25,13 +25,13 @@ import {
 } from '../../wire/topics.ts'
 import type { Response, Verb, VerbData, VerbRequest } from '../../wire/verbs.ts'
 import { checkAnswerTopic, wrongAnswerTopic } from './responsetopic.ts'
-import { Readers } from './subscribers.ts'
+import { Subscribers } from './subscribers.ts'
 
 /** Verbs that are answered by a value; the others by a stream. */
 export type PlainVerb = Exclude<Verb, 'generate' | 'chat'>
 
 /** What each verb does; where one is missing, it is not done at this bridge. */
-export type Doings = {
+export type VerbHandlers = {
   [V in PlainVerb]?: (request: VerbRequest<V>) => VerbData<V> | Promise<VerbData<V>>
 }
 
@@ -43,7 +43,7 @@ export type BridgeActions = {
   running(id: string): boolean
   /** Ends a request whose client went away. */
   leave(id: string): void
-  do: Doings
+  do: VerbHandlers
   /** Roots of topics, beside our own, to which no answer may be sent for a client. */
   reserved?: readonly string[]
 }
@@ -81,7 +81,7 @@ export class Bridge {
   readonly #random: Random
   readonly #actions: BridgeActions
   readonly #conversations: Conversations
-  readonly #readers: Readers
+  readonly #readers: Subscribers
   /** What was asked and is not answered yet, how often, and the last answers, by `keyOf`. */
   readonly #asked = new Map<string, number>()
   readonly #answered = new Map<string, string>()
@@ -91,7 +91,7 @@ export class Bridge {
     this.#bus = bus
     this.#clock = clock
     this.#conversations = new Conversations(clock)
-    this.#readers = new Readers(bus)
+    this.#readers = new Subscribers(bus)
     this.#random = random
     this.#actions = actions
   }
@@ -245,7 +245,7 @@ export class Bridge {
     let gathered = ''
     let cancelGather: (() => void) | undefined
     const heard = asker.keep ? undefined : this.#readers.watch(() => this.#actions.leave(id))
-    const piece = (last: boolean, queue?: Place) => {
+    const piece = (last: boolean, queue?: QueuePlace) => {
       cancelGather?.()
       cancelGather = undefined
       if (!stream || (gathered === '' && !last && !queue)) return

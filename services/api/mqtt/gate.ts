@@ -1,5 +1,5 @@
 /** A bus that can be shut: nothing is heard or told by it meanwhile. */
-import type { Bus, BusMessage, Connection, PublishOptions } from '../../ports.ts'
+import type { Bus, BusMessage, ConnectionState, PublishOptions } from '../../ports.ts'
 
 export class GatedBus implements Bus {
   readonly #bus: Bus
@@ -24,7 +24,7 @@ export class GatedBus implements Bus {
     this.#bus.subscribe(filter, hear, options)
   }
 
-  onConnection(handler: (connection: Connection) => void): void {
+  onConnection(handler: (connection: ConnectionState) => void): void {
     this.#bus.onConnection(handler)
   }
 

@@ -12,7 +12,7 @@ import { buildTopic, optionsOf, readMessage, writeMessage } from '../../wire/top
 /** `unknown`: found out, or not connected; `waits`: another gateway answers. */
 export type Role = 'unknown' | 'answers' | 'waits' | 'shared'
 
-export type ClaimOptions = {
+export type HomeLeaseOptions = {
   /** The house's broker, with topics under our own names. */
   house: Bus
   ring: Bus
@@ -26,8 +26,8 @@ export type ClaimOptions = {
 
 const stateTopic = buildTopic('bridgeState', {})
 
-export class HouseClaim {
-  readonly #options: ClaimOptions
+export class HomeLease {
+  readonly #options: HomeLeaseOptions
   readonly #probe: string
   #role: Role = 'unknown'
   #houseUp = false
@@ -41,7 +41,7 @@ export class HouseClaim {
   #ended = false
   #stopTimer: () => void = () => {}
 
-  constructor(options: ClaimOptions) {
+  constructor(options: HomeLeaseOptions) {
     this.#options = options
     this.#probe = buildTopic('gateway', { instance: options.instance })
   }

@@ -1,5 +1,5 @@
 /** A bus on which the topics of our table stand under another root. */
-import type { Bus, BusMessage, Connection, PublishOptions } from '../../ports.ts'
+import type { Bus, BusMessage, ConnectionState, PublishOptions } from '../../ports.ts'
 import { BASE, matchTopic } from '../../wire/topics.ts'
 
 export class RebasedBus implements Bus {
@@ -34,7 +34,7 @@ export class RebasedBus implements Bus {
     this.#bus.subscribe(place, hear, options)
   }
 
-  onConnection(handler: (connection: Connection) => void): void {
+  onConnection(handler: (connection: ConnectionState) => void): void {
     this.#bus.onConnection(handler)
   }
 

@@ -5,7 +5,7 @@
  */
 import type { Bus } from '../../ports.ts'
 
-export class Readers {
+export class Subscribers {
   /** After a lost connection to the broker, readers come back one by one: nobody has left. */
   #connection = 0
 

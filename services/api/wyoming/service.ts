@@ -5,7 +5,7 @@
  */
 import { MdiError } from '../../errors.ts'
 import { limits } from '../../limits.ts'
-import type { Caller, Clock, Visit } from '../../ports.ts'
+import type { Caller, CallerSession, Clock } from '../../ports.ts'
 import type { Assistant, Reply } from '../../voice/assistant.ts'
 import { sentences } from '../../voice/speech.ts'
 import { type WyomingEvent, WyomingReader, writeEvent } from './codec.ts'
@@ -63,7 +63,7 @@ const textOf = (value: unknown, most: number): string | undefined =>
     : undefined
 
 /** Answers one caller after the other's events, in their order. */
-class Session implements Visit {
+class Session implements CallerSession {
   readonly #options: WyomingOptions
   readonly #caller: Caller
   readonly #reader = new WyomingReader()
@@ -226,7 +226,7 @@ class Session implements Visit {
 /** What is done with each caller at the service's door. */
 export const wyomingVisits =
   (options: WyomingOptions) =>
-  (caller: Caller): Visit =>
+  (caller: Caller): CallerSession =>
     new Session(options, caller)
 
 /** What is said to one too many. */

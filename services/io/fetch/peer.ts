@@ -6,22 +6,22 @@ import { fetchErrorSchema, readChunkBody } from '../../wire/fetch.ts'
 import type { Frame } from '../../wire/frame.ts'
 import { readJson, writeJson } from '../../wire/json.ts'
 import type { Peer } from '../../wire/values.ts'
-import type { Connection } from '../links/connection.ts'
+import type { PeerConnection } from '../links/connection.ts'
 
-export type Chunk = { sha256: string; data: Uint8Array }
-type Pending = { resolve: (chunk: Chunk) => void; reject: (error: Error) => void }
+export type FetchedChunk = { sha256: string; data: Uint8Array }
+type Pending = { resolve: (chunk: FetchedChunk) => void; reject: (error: Error) => void }
 
 /** One peer that has weights. */
-export class Source {
+export class PeerSource {
   readonly peer: Peer
-  readonly #dial: () => Promise<Connection>
+  readonly #dial: () => Promise<PeerConnection>
   readonly #patience: number
   readonly #pending = new Map<number, Pending>()
-  #connection: Promise<Connection> | undefined
+  #connection: Promise<PeerConnection> | undefined
   #timer: NodeJS.Timeout | undefined
   #number = 0
 
-  constructor(peer: Peer, dial: () => Promise<Connection>, patience: number = limits.fetchMs) {
+  constructor(peer: Peer, dial: () => Promise<PeerConnection>, patience: number = limits.fetchMs) {
     this.peer = peer
     this.#dial = dial
     this.#patience = patience
@@ -31,7 +31,7 @@ export class Source {
    * Fetches one chunk.
    * @throws MdiError `node-lost`, `peer-refused`, or what the peer answers (`not-found`)
    */
-  async fetch(what: Fetch): Promise<Chunk> {
+  async fetch(what: Fetch): Promise<FetchedChunk> {
     const connection = await this.#connected()
     this.#number = (this.#number + 1) >>> 0
     const number = this.#number
@@ -57,9 +57,9 @@ export class Source {
   }
 
   /** The link, made if there is none; those who ask meanwhile wait for the same. */
-  #connected(): Promise<Connection> {
+  #connected(): Promise<PeerConnection> {
     if (this.#connection) return this.#connection
-    const dialing: Promise<Connection> = this.#dial().then(
+    const dialing: Promise<PeerConnection> = this.#dial().then(
       (connection) => {
         connection.onFrame((frame) => this.#receive(frame))
         connection.onEnd(({ reason }) => this.#lost(dialing, reason))
@@ -74,7 +74,7 @@ export class Source {
     return dialing
   }
 
-  #lost(which: Promise<Connection> | undefined, reason: string): void {
+  #lost(which: Promise<PeerConnection> | undefined, reason: string): void {
     if (which && this.#connection !== which) return
     this.#connection = undefined
     const pending = [...this.#pending.values()]

@@ -7,7 +7,7 @@ import type { Fetch } from '../../wire/fetch.ts'
 import { chunkBody, fetchSchema } from '../../wire/fetch.ts'
 import type { PlainFrame } from '../../wire/frame.ts'
 import { readJson, writeJson } from '../../wire/json.ts'
-import type { Connection } from '../links/connection.ts'
+import type { PeerConnection } from '../links/connection.ts'
 
 type Source = Pick<Store, 'getChunk' | 'listModels' | 'getModel'>
 
@@ -23,7 +23,7 @@ export class WeightServer {
   }
 
   /** Answers a peer's fetches one after the other until it leaves. */
-  serve(connection: Connection): void {
+  serve(connection: PeerConnection): void {
     let waiting = 0
     let work = Promise.resolve()
     connection.onFrame((frame) => {
@@ -40,7 +40,7 @@ export class WeightServer {
     })
   }
 
-  async #answer(connection: Connection, frame: PlainFrame): Promise<void> {
+  async #answer(connection: PeerConnection, frame: PlainFrame): Promise<void> {
     // The next chunk is read when the one before has left: one is in memory, and one on its way.
     await connection.drained(1)
     if (connection.ended) return

@@ -11,12 +11,12 @@ import type { OnProgress, Store } from '../../ports.ts'
 import type { ModelReference } from '../../wire/control.ts'
 import type { Fetch } from '../../wire/fetch.ts'
 import type { Peer } from '../../wire/values.ts'
-import type { Connection } from '../links/connection.ts'
-import type { Chunk } from './peer.ts'
-import { Source } from './peer.ts'
+import type { PeerConnection } from '../links/connection.ts'
+import type { FetchedChunk } from './peer.ts'
+import { PeerSource } from './peer.ts'
 
 /** Dials a peer for weights: `TcpLinks.dial`. */
-export type DialWeights = (peer: Peer, signal: AbortSignal) => Promise<Connection>
+export type DialWeights = (peer: Peer, signal: AbortSignal) => Promise<PeerConnection>
 
 export type TransferOptions = {
   /** Best first. */
@@ -74,14 +74,14 @@ const moreTelling = (a: MdiError | undefined, b: MdiError): MdiError => {
 }
 
 /** A source's own words do not say whose they are. */
-const named = (error: MdiError, { peer }: Source): MdiError =>
+const named = (error: MdiError, { peer }: PeerSource): MdiError =>
   error.code === 'not-found'
     ? new MdiError('not-found', `Node ${peer.id} lacks it: ${error.message}`)
     : error
 
 /** The sources of one transfer. */
 class Sources {
-  readonly #sources: Source[]
+  readonly #sources: PeerSource[]
   readonly #signal: AbortSignal
   readonly #redialMs: number
   /** The one that answered last is asked first. */
@@ -90,14 +90,17 @@ class Sources {
   constructor({ sources, dial, fetchMs, redialMs }: TransferOptions, signal: AbortSignal) {
     this.#signal = signal
     this.#redialMs = redialMs ?? limits.redialMs
-    this.#sources = sources.map((peer) => new Source(peer, () => dial(peer, signal), fetchMs))
+    this.#sources = sources.map((peer) => new PeerSource(peer, () => dial(peer, signal), fetchMs))
   }
 
   /**
    * One chunk from whichever source has it, and which that was.
    * @param without sources that sent wrong bytes of this
    */
-  async fetch(what: Fetch, without: ReadonlySet<Source>): Promise<Chunk & { source: Source }> {
+  async fetch(
+    what: Fetch,
+    without: ReadonlySet<PeerSource>,
+  ): Promise<FetchedChunk & { source: PeerSource }> {
     let telling: MdiError | undefined
     for (let round = 0; round < roundsOf(telling); round++) {
       const pause = Math.min(this.#redialMs * 2 ** round, limits.fetchPauseMs)
@@ -105,7 +108,7 @@ class Sources {
       telling = undefined
       for (let i = 0; i < this.#sources.length; i++) {
         const at = (this.#best + i) % this.#sources.length
-        const source = this.#sources[at] as Source
+        const source = this.#sources[at] as PeerSource
         if (without.has(source)) continue
         this.check()
         try {
@@ -217,7 +220,7 @@ const fetchRecord = async (
   add: (bytes: number) => void,
 ): Promise<void> => {
   const { sha256, bytes } = wanted
-  const wrong = new Set<Source>()
+  const wrong = new Set<PeerSource>()
   for (let leftovers = true; ; leftovers = false) {
     const { have } = await store.openRecord(sha256, bytes)
     const held = new Set(have)
@@ -228,7 +231,7 @@ const fetchRecord = async (
     }
     for (const index of held) count(lengthOf(bytes, index))
     const missing = Array.from({ length: chunksOf(bytes) }, (_, i) => i).filter((i) => !held.has(i))
-    const used = new Set<Source>()
+    const used = new Set<PeerSource>()
     await pool(limits.fetchChunks, missing, async (index) => {
       await fetchChunk(store, wanted, index, sources, wrong, used)
       count(lengthOf(bytes, index))
@@ -252,8 +255,8 @@ const fetchChunk = async (
   { sha256, bytes }: Wanted,
   index: number,
   sources: Sources,
-  wrong: Set<Source>,
-  used: Set<Source>,
+  wrong: Set<PeerSource>,
+  used: Set<PeerSource>,
 ): Promise<void> => {
   for (;;) {
     const chunk = await sources.fetch({ what: 'record', sha256, index }, wrong)

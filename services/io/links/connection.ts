@@ -46,7 +46,7 @@ export const socketWords = (error: Error & { code?: string }): string =>
   wordsFor[error.code ?? ''] ?? error.message
 
 /** A connection that speaks frames. */
-export class Connection {
+export class PeerConnection {
   readonly #socket: Socket
   readonly #reader: FrameReader
   readonly #timing: Timing

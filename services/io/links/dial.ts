@@ -4,19 +4,19 @@ import { connect, isIPv6 } from 'node:net'
 import { MdiError } from '../../errors.ts'
 import type { Purpose } from '../../wire/hello.ts'
 import type { Peer } from '../../wire/values.ts'
-import type { Connection, Timing } from './connection.ts'
+import type { PeerConnection, Timing } from './connection.ts'
 import { socketWords } from './connection.ts'
-import type { Self } from './handshake.ts'
+import type { OwnEnd } from './handshake.ts'
 import { GreetingError, sayHello } from './handshake.ts'
 
 /** An address and port as a person writes them. */
 export const placeOf = (address: string, port: number): string =>
   isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
 
-type Dialing = { self: Self; timing: Timing; peer: Peer; purpose: Purpose; signal: AbortSignal }
+type Dialing = { self: OwnEnd; timing: Timing; peer: Peer; purpose: Purpose; signal: AbortSignal }
 
 /** One address: connects and greets, within `connectMs`. */
-const attempt = (address: string, dialing: Dialing, signal: AbortSignal): Promise<Connection> =>
+const attempt = (address: string, dialing: Dialing, signal: AbortSignal): Promise<PeerConnection> =>
   new Promise((resolve, reject) => {
     const { self, timing, peer, purpose } = dialing
     const socket = connect({ host: address, port: peer.port, noDelay: true })
@@ -69,7 +69,7 @@ const sentence = (peer: Peer, failures: readonly { place: string; error: Greetin
  * @returns an open connection, not yet up
  * @throws MdiError `node-lost` or `peer-refused`, one sentence with address and port
  */
-export const dial = (dialing: Dialing): Promise<Connection> => {
+export const dial = (dialing: Dialing): Promise<PeerConnection> => {
   const { peer, timing, signal } = dialing
   const addresses = [...new Set(peer.addresses)]
   const others = new AbortController()

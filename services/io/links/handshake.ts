@@ -7,10 +7,10 @@ import type { Hello, Purpose, Refuse, Welcome } from '../../wire/hello.ts'
 import { helloSchema, refuseSchema, welcomeSchema } from '../../wire/hello.ts'
 import { readJson, writeJson } from '../../wire/json.ts'
 import type { Timing } from './connection.ts'
-import { Connection } from './connection.ts'
+import { PeerConnection } from './connection.ts'
 
 /** Who this node is, to its peers. */
-export type Self = {
+export type OwnEnd = {
   node: string
   cluster: string
   /** Version of the software. */
@@ -28,10 +28,10 @@ const receives: Record<Purpose, { dialer: readonly FrameKind[]; listener: readon
   }
 
 /** A connection whose other end is known. */
-export type Greeted = { connection: Connection; hello: Hello }
+export type Greeted = { connection: PeerConnection; hello: Hello }
 
 /** Why a hello that came is refused whatever the plan says. */
-const refusal = (self: Self, hello: Hello): Refuse | undefined => {
+const refusal = (self: OwnEnd, hello: Hello): Refuse | undefined => {
   if (hello.cluster !== self.cluster)
     return {
       code: 'cluster',
@@ -47,7 +47,7 @@ const refusal = (self: Self, hello: Hello): Refuse | undefined => {
   return undefined
 }
 
-const refuse = (connection: Connection, why: Refuse): void => {
+const refuse = (connection: PeerConnection, why: Refuse): void => {
   connection.send({ kind: 'refuse', epoch: 0, number: 0, body: writeJson(why) })
   connection.close(why.reason)
 }
@@ -57,7 +57,7 @@ export type Stranger = 'greeted' | 'garbage' | 'silent' | 'refused'
 
 /** The listener's answers to a hello. */
 export type Answering = {
-  self: Self
+  self: OwnEnd
   timing: Timing
   /** Asked once version, cluster and name are right. */
   admit(hello: Hello): Refusal | undefined
@@ -72,8 +72,8 @@ export const answerHello = (
   socket: Socket,
   { self, timing, admit }: Answering,
   done: (what: Stranger, greeted?: Greeted) => void,
-): Connection => {
-  const connection = new Connection(socket, timing, ['hello'])
+): PeerConnection => {
+  const connection = new PeerConnection(socket, timing, ['hello'])
   let what: Stranger = 'silent'
   const timer = setTimeout(() => connection.close('it did not say hello'), timing.helloMs)
   connection.onEnd((ending) => {
@@ -126,7 +126,7 @@ const readBody = <T>(read: () => T): T | undefined => {
 }
 
 /** What the dialer asks for. */
-export type Asking = { self: Self; timing: Timing; to: string; purpose: Purpose }
+export type Asking = { self: OwnEnd; timing: Timing; to: string; purpose: Purpose }
 
 /** How a handshake failed: `refused` tells that a node of ours was there. */
 export class GreetingError extends Error {
@@ -155,9 +155,9 @@ const answered = (frame: Frame, to: string): GreetingError | undefined => {
 export const sayHello = (
   socket: Socket,
   { self, timing, to, purpose }: Asking,
-): Promise<Connection> =>
+): Promise<PeerConnection> =>
   new Promise((resolve, reject) => {
-    const connection = new Connection(socket, timing, ['welcome', 'refuse'])
+    const connection = new PeerConnection(socket, timing, ['welcome', 'refuse'])
     const hello: Hello = {
       version: self.version,
       cluster: self.cluster,

@@ -2,15 +2,15 @@
 import { isDeepStrictEqual } from 'node:util'
 import { MdiError } from '../../errors.ts'
 import type { Peer } from '../../wire/values.ts'
-import type { Connection, Timing } from './connection.ts'
+import type { PeerConnection, Timing } from './connection.ts'
 
-type Dial = (peer: Peer, signal: AbortSignal) => Promise<Connection>
+type Dial = (peer: Peer, signal: AbortSignal) => Promise<PeerConnection>
 
 /** Keeps one link to one peer. */
 export class Keeper {
   readonly #dial: Dial
   readonly #timing: Timing
-  readonly #adopt: (connection: Connection, down: (wasUp: boolean) => void) => void
+  readonly #adopt: (connection: PeerConnection, down: (wasUp: boolean) => void) => void
   readonly #onUnreachable: (reason: string) => void
   readonly #stopping = new AbortController()
   #peer: Peer
@@ -26,7 +26,7 @@ export class Keeper {
     dial: Dial,
     timing: Timing,
     peer: Peer,
-    adopt: (connection: Connection, down: (wasUp: boolean) => void) => void,
+    adopt: (connection: PeerConnection, down: (wasUp: boolean) => void) => void,
     onUnreachable: (reason: string) => void,
   ) {
     this.#dial = dial

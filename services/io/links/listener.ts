@@ -2,12 +2,12 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { MdiError } from '../../errors.ts'
 import { limits } from '../../limits.ts'
-import type { Caller, Doorway, Visit } from '../../ports.ts'
+import type { Caller, CallerSession, Doorway } from '../../ports.ts'
 
 export type ListenerOptions = {
   /** What it is, for sentences: "The voice service". */
   what: string
-  visit(caller: Caller): Visit
+  visit(caller: Caller): CallerSession
   /** Said to one who cannot be taken. */
   crowded?: () => Uint8Array
   /** Callers at once. */
@@ -21,10 +21,10 @@ const LINGER_MS = 5_000
 /** The same when the door closes. */
 const CLOSE_MS = 500
 
-export class Listener implements Doorway {
+export class TcpDoorway implements Doorway {
   readonly #options: ListenerOptions
   /** In the order in which they were last heard. */
-  readonly #callers = new Map<Socket, { visit: Visit; since: number }>()
+  readonly #callers = new Map<Socket, { visit: CallerSession; since: number }>()
   #server: Server | undefined
 
   constructor(options: ListenerOptions) {

@@ -10,9 +10,9 @@ import type { Link, LinkEvent, Links, Refusal } from '../../ports.ts'
 import type { PlainDraft, VisitFrame } from '../../wire/frame.ts'
 import type { Hello, Purpose } from '../../wire/hello.ts'
 import type { Peer } from '../../wire/values.ts'
-import type { Connection, Timing } from './connection.ts'
+import type { PeerConnection, Timing } from './connection.ts'
 import { dial } from './dial.ts'
-import type { Greeted, Self, Stranger } from './handshake.ts'
+import type { Greeted, OwnEnd, Stranger } from './handshake.ts'
 import { answerHello } from './handshake.ts'
 import { Keeper } from './keeper.ts'
 
@@ -22,14 +22,14 @@ export type TcpOptions = {
   /** Version of the software. */
   version: string
   /** Takes the connections of peers that want weights; without it they are refused. */
-  onWeights?: (connection: Connection, peer: string) => void
+  onWeights?: (connection: PeerConnection, peer: string) => void
   /** Told of troubles that end nothing, as a sentence. */
   onTrouble?: (sentence: string) => void
   /** Shorter times, for tests. */
   timing?: Partial<Timing>
 }
 
-type Active = { link: Link; connection: Connection; leave(reason: string): void }
+type Active = { link: Link; connection: PeerConnection; leave(reason: string): void }
 
 const keyOf = (peer: string, purpose: Purpose, dialed: boolean): string =>
   `${purpose} ${dialed ? 'to' : 'from'} ${peer}`
@@ -38,12 +38,12 @@ const keyOf = (peer: string, purpose: Purpose, dialed: boolean): string =>
 export class TcpLinks implements Links {
   readonly #options: TcpOptions
   readonly #timing: Timing
-  readonly #self: Self
+  readonly #self: OwnEnd
   readonly #links = new Map<string, Active>()
   readonly #byKey = new Map<number, Active>()
   readonly #keepers = new Map<string, Keeper>()
-  readonly #greeting = new Set<Connection>()
-  readonly #connections = new Set<Connection>()
+  readonly #greeting = new Set<PeerConnection>()
+  readonly #connections = new Set<PeerConnection>()
   readonly #closing = new AbortController()
   readonly #strangers: Record<Stranger, number> = { greeted: 0, garbage: 0, silent: 0, refused: 0 }
   #handler: (event: LinkEvent) => void = () => {}
@@ -150,7 +150,7 @@ export class TcpLinks implements Links {
    * Dials a peer once (weight transfer does; links are better kept).
    * @throws MdiError `node-lost`, `peer-refused`
    */
-  async dial(peer: Peer, purpose: Purpose, signal?: AbortSignal): Promise<Connection> {
+  async dial(peer: Peer, purpose: Purpose, signal?: AbortSignal): Promise<PeerConnection> {
     const connection = await dial({
       self: this.#self,
       timing: this.#timing,
@@ -210,14 +210,14 @@ export class TcpLinks implements Links {
     this.#adopt(connection, hello.node, hello.purpose, false, () => {})
   }
 
-  #track(connection: Connection): void {
+  #track(connection: PeerConnection): void {
     for (const known of this.#connections) if (known.ended) this.#connections.delete(known)
     this.#connections.add(connection)
   }
 
   /** Makes a connection a link once it is up; a newer one takes the place of an older one. */
   #adopt(
-    connection: Connection,
+    connection: PeerConnection,
     peer: string,
     purpose: Purpose,
     dialed: boolean,

@@ -6,7 +6,7 @@ import type { IClientOptions, IPublishPacket, MqttClient } from 'mqtt'
 import mqtt from 'mqtt'
 import { MdiError } from '../../errors.ts'
 import { limits } from '../../limits.ts'
-import type { Bus, BusMessage, Connection, PublishOptions } from '../../ports.ts'
+import type { Bus, BusMessage, ConnectionState, PublishOptions } from '../../ports.ts'
 import { socketWords } from '../links/connection.ts'
 import { Outbox, type Waiting } from './outbox.ts'
 
@@ -68,7 +68,7 @@ const addressOf = (url: URL): IClientOptions => {
 export class MqttBus implements Bus {
   readonly #options: MqttOptions
   readonly #subscriptions: Subscription[] = []
-  readonly #listeners: ((connection: Connection) => void)[] = []
+  readonly #listeners: ((connection: ConnectionState) => void)[] = []
   readonly #outbox = new Outbox()
   #client: MqttClient | undefined
   /** Messages (by packet id) sent in this connection and not acknowledged. */
@@ -149,7 +149,7 @@ export class MqttBus implements Bus {
     if (this.#up) this.#client?.unsubscribe(filter, () => {})
   }
 
-  onConnection(handler: (connection: Connection) => void): void {
+  onConnection(handler: (connection: ConnectionState) => void): void {
     this.#listeners.push(handler)
   }
 

@@ -11,7 +11,7 @@ import type { Manifest } from '../../model/spec.ts'
 import type { PartialRecord, RecordWriter, Store } from '../../ports.ts'
 import { Digests } from '../digest.ts'
 import type { LocalStore, StoreOptions } from './operations.ts'
-import type { Answer, Call, Failure, Operation } from './worker.ts'
+import type { Call, Failure, Operation, StoreAnswer } from './worker.ts'
 
 /** What `workerData.mode` is in the store's thread. */
 export const storeMode = 'store'
@@ -65,7 +65,7 @@ export class SqliteStore implements Store {
       workerData: { mode: storeMode, options: this.#options },
     })
     this.#worker = worker
-    worker.on('message', (answer: Answer) => this.#settle(answer))
+    worker.on('message', (answer: StoreAnswer) => this.#settle(answer))
     worker.on('error', (error) => this.#end(error as Error))
     worker.on('exit', () => this.#end(new MdiError('store', 'The store is closed.')))
     const gone = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
@@ -84,7 +84,7 @@ export class SqliteStore implements Store {
     return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }))
   }
 
-  #settle(answer: Answer): void {
+  #settle(answer: StoreAnswer): void {
     const waiting = this.#waiting.get(answer.id)
     this.#waiting.delete(answer.id)
     if (this.#waiting.size === 0) this.#worker?.unref()

@@ -5,7 +5,7 @@ import Database from 'better-sqlite3'
 import { codeOf, isDiskFull, MdiError } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 
-export type Connection = Database.Database
+export type DatabaseHandle = Database.Database
 
 /** Where the store is, and how SQLite's addon is found. */
 export type StoreFolder = {
@@ -88,7 +88,7 @@ export const guarded = <T>(path: string, work: () => T): T => {
 export type OpenOptions = Pick<StoreFolder, 'addon'> & { readOnly?: boolean }
 
 /** A connection to a file, which is made where there is none, unless it is only read. */
-export const connect = (path: string, options: OpenOptions): Connection =>
+export const connect = (path: string, options: OpenOptions): DatabaseHandle =>
   new Database(path, {
     readonly: options.readOnly ?? false,
     fileMustExist: options.readOnly ?? false,
@@ -96,7 +96,7 @@ export const connect = (path: string, options: OpenOptions): Connection =>
   })
 
 /** Refuses a database that is not ours, too new or too old. @returns whether it is still empty */
-export const isEmpty = (db: Connection, path: string, schema: Schema): boolean => {
+export const isEmpty = (db: DatabaseHandle, path: string, schema: Schema): boolean => {
   const application = db.pragma('application_id', { simple: true })
   const version = Number(db.pragma('user_version', { simple: true }))
   const tables = db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get()
@@ -116,7 +116,7 @@ export const isEmpty = (db: Connection, path: string, schema: Schema): boolean =
 }
 
 /** Makes the tables of a new file. */
-export const fill = (db: Connection, schema: Schema): void =>
+export const fill = (db: DatabaseHandle, schema: Schema): void =>
   db.transaction(() => {
     db.exec(schema.sql)
     db.pragma(`application_id = ${APPLICATION_ID}`)
@@ -131,7 +131,7 @@ export const openLogged = (
   path: string,
   schema: Schema,
   options: OpenOptions,
-): Connection | undefined => {
+): DatabaseHandle | undefined => {
   if (options.readOnly && !existsSync(path)) return undefined
   return guarded(path, () => {
     const db = connect(path, options)

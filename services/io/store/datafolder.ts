@@ -11,9 +11,9 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { codeOf, MdiError } from '../../errors.ts'
 import {
-  type Connection,
   configFile,
   connect,
+  type DatabaseHandle,
   guarded,
   modelsFile,
   openLogged,
@@ -63,24 +63,24 @@ export const configPath = (folder: string): string => join(folder, configFile)
 
 type FolderOptions = StoreFolder & { readOnly?: boolean }
 
-const open = (path: string, schema: Schema, options: FolderOptions): Connection => {
+const open = (path: string, schema: Schema, options: FolderOptions): DatabaseHandle => {
   const db = openLogged(path, schema, options)
   if (!db) throw missing(options.folder)
   return db
 }
 
 /** The models' manifests. @throws MdiError `not-found` where there is nothing to read */
-export const openModels = (options: FolderOptions): Connection =>
+export const openModels = (options: FolderOptions): DatabaseHandle =>
   durable(open(modelsPath(options.folder), modelsSchema, options), options)
 
 /** What was confirmed survives a power cut. */
-const durable = (db: Connection, options: FolderOptions): Connection => {
+const durable = (db: DatabaseHandle, options: FolderOptions): DatabaseHandle => {
   if (!options.readOnly) db.pragma('synchronous = FULL')
   return db
 }
 
 /** Identity and settings. @throws as `openModels` */
-export const openConfig = (options: FolderOptions): Connection =>
+export const openConfig = (options: FolderOptions): DatabaseHandle =>
   durable(open(configPath(options.folder), configSchema, options), options)
 
 /**

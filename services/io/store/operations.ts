@@ -7,7 +7,7 @@ import { limits } from '../../limits.ts'
 import { parseManifest } from '../../model/manifest.ts'
 import type { Manifest } from '../../model/spec.ts'
 import type { PartialRecord } from '../../ports.ts'
-import { type Connection, guarded, type StoreFolder } from './database.ts'
+import { type DatabaseHandle, guarded, type StoreFolder } from './database.ts'
 import { configPath, lockFolder, modelsPath, openConfig, openModels } from './datafolder.ts'
 import { type Chunk, RecordReader } from './reader.ts'
 import { type ChunkSums, isSealed, listRecords, recordBytes } from './recordfile.ts'
@@ -28,8 +28,8 @@ export class LocalStore {
   readonly #folder: string
   readonly #readOnly: boolean
   readonly #reserve: Reserve
-  readonly #models: Connection
-  readonly #config: Connection
+  readonly #models: DatabaseHandle
+  readonly #config: DatabaseHandle
   readonly #unlock: () => void
   readonly #reader: RecordReader
   /** Undefined where the store is only read. */
@@ -294,12 +294,12 @@ export class LocalStore {
   }
 }
 
-type Opened = { models: Connection; config: Connection; unlock: () => void }
+type Opened = { models: DatabaseHandle; config: DatabaseHandle; unlock: () => void }
 
 /** Opens everything or nothing. */
 const openAll = (options: StoreOptions): Opened => {
   const unlock = options.readOnly ? () => {} : lockFolder(options)
-  const opened: Connection[] = []
+  const opened: DatabaseHandle[] = []
   try {
     const models = openModels(options)
     opened.push(models)

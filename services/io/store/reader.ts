@@ -6,7 +6,7 @@ import { crc32 } from 'node:zlib'
 import { MdiError } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { type RecordTensor, readRecordHeader, recordHeaderLength } from '../../model/record.ts'
-import { type Connection, damagedRecord, guarded, type StoreFolder } from './database.ts'
+import { type DatabaseHandle, damagedRecord, guarded, type StoreFolder } from './database.ts'
 import { openSealed, sealedPath, setAside } from './recordfile.ts'
 
 /** How many chunks a record of `bytes` has. */
@@ -22,7 +22,7 @@ export const chunkLength = (bytes: number, number: number): number => {
 /** A chunk as it is kept. */
 export type Chunk = { data: Uint8Array; sha256: string }
 
-type Found = { sha256: string; db: Connection; bytes: number }
+type Found = { sha256: string; db: DatabaseHandle; bytes: number }
 
 export class RecordReader {
   readonly #options: StoreFolder

@@ -11,8 +11,8 @@ import { open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { MdiError } from '../../errors.ts'
 import {
-  type Connection,
   connect,
+  type DatabaseHandle,
   damagedRecord,
   fill,
   guarded,
@@ -127,7 +127,7 @@ export const recordsBytes = (folder: string): number => {
 }
 
 /** A new file for an import. Nothing is synchronized before `place`. */
-export const createNew = (path: string, options: OpenOptions): Connection =>
+export const createNew = (path: string, options: OpenOptions): DatabaseHandle =>
   guarded(path, () => {
     const db = connect(path, options)
     try {
@@ -144,11 +144,11 @@ export const createNew = (path: string, options: OpenOptions): Connection =>
   })
 
 /** Opens or makes the file of a record that is being fetched: what is stored stays, by a log. */
-export const openPart = (path: string, options: OpenOptions): Connection =>
-  openLogged(path, schema, { ...options, readOnly: false }) as Connection
+export const openPart = (path: string, options: OpenOptions): DatabaseHandle =>
+  openLogged(path, schema, { ...options, readOnly: false }) as DatabaseHandle
 
 /** Ends a fetched record's log, so that the file alone is the record, and closes it. */
-export const closePart = (path: string, db: Connection): void =>
+export const closePart = (path: string, db: DatabaseHandle): void =>
   guarded(path, () => {
     db.pragma('journal_mode = DELETE')
     db.close()
@@ -168,7 +168,7 @@ export const openSealed = (
   folder: string,
   sha256: string,
   options: OpenOptions,
-): { db: Connection; bytes: number } => {
+): { db: DatabaseHandle; bytes: number } => {
   if (!isSealed(folder, sha256)) throw unknownRecord(sha256)
   const path = sealedPath(folder, sha256)
   return guarded(path, () => {
@@ -190,7 +190,7 @@ export const openSealed = (
 
 /** Writes a chunk's row. */
 export const insertChunk = (
-  db: Connection,
+  db: DatabaseHandle,
   number: number,
   data: Uint8Array,
   { sha256, crc }: ChunkSums,
@@ -204,7 +204,7 @@ export const insertChunk = (
 }
 
 /** Writes the record's own row. */
-export const insertRecord = (db: Connection, sha256: string, bytes: number): void => {
+export const insertRecord = (db: DatabaseHandle, sha256: string, bytes: number): void => {
   db.prepare('INSERT INTO record (sha256, bytes) VALUES (?, ?)').run(sha256, bytes)
 }
 

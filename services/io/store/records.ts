@@ -10,7 +10,13 @@ import { MdiError } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { addressOf } from '../../model/address.ts'
 import type { PartialRecord } from '../../ports.ts'
-import { type Connection, guarded, PAGE_BYTES, type StoreFolder, storeError } from './database.ts'
+import {
+  type DatabaseHandle,
+  guarded,
+  PAGE_BYTES,
+  type StoreFolder,
+  storeError,
+} from './database.ts'
 import { chunkCount, chunkLength, type RecordReader } from './reader.ts'
 import {
   type ChunkSums,
@@ -35,14 +41,14 @@ import {
 /** A record that is being imported: its file, its chunks' hashes so far, and what went wrong. */
 type Import = {
   path: string
-  db: Connection
+  db: DatabaseHandle
   chunks: string[]
   bytes: number
   failure?: unknown
 }
 
 /** A record that is being fetched. */
-type Part = { db: Connection; bytes: number }
+type Part = { db: DatabaseHandle; bytes: number }
 
 const sha256 = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex')
 
@@ -68,7 +74,7 @@ export class Records {
   }
 
   /** Keeps a new file within the store's bound. */
-  #bound(db: Connection): Connection {
+  #bound(db: DatabaseHandle): DatabaseHandle {
     const { maxBytes } = this.#options
     if (maxBytes === undefined) return db
     const pages = Math.floor((maxBytes - recordsBytes(this.#folder)) / PAGE_BYTES)
@@ -192,7 +198,7 @@ export class Records {
     if (open) return open
     const path = partPath(this.#folder, sha)
     if (!existsSync(path)) return undefined
-    let db: Connection | undefined
+    let db: DatabaseHandle | undefined
     try {
       db = openPart(path, this.#options)
       const bytes = db

@@ -31,7 +31,7 @@ export type Operation = (typeof operations)[number]
 export type Call = { id: number; operation: Operation; values: unknown[] }
 export type Failure = { operating: boolean; code?: string; message: string; stack?: string }
 /** `id` 0 is the answer to opening the store. */
-export type Answer = { id: number; value?: unknown; failure?: Failure }
+export type StoreAnswer = { id: number; value?: unknown; failure?: Failure }
 
 const failureOf = (error: unknown): Failure => {
   if (error instanceof MdiError) return { operating: true, ...error.toJSON() }
@@ -50,7 +50,7 @@ const handedOver = (value: unknown): ArrayBuffer[] => {
 export const runStoreWorker = (): void => {
   const port = parentPort
   if (!port) throw new Error('the store runs in a worker thread')
-  const reply = (answer: Answer): void => port.postMessage(answer, handedOver(answer.value))
+  const reply = (answer: StoreAnswer): void => port.postMessage(answer, handedOver(answer.value))
   const attempt = <T>(id: number, work: () => T): T | undefined => {
     try {
       return work()

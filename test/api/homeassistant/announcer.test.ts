@@ -1,10 +1,10 @@
 /** What the house is told of the ring, and what is put right there. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type OwnLoad, Telling } from '../../../services/api/homeassistant/announcer.ts'
+import { Announcer, type OwnLoad } from '../../../services/api/homeassistant/announcer.ts'
 import { RebasedBus } from '../../../services/api/mqtt/rebased.ts'
 import { openStatus } from '../../../services/api/mqtt/redact.ts'
-import { Watch } from '../../../services/client/view.ts'
+import { ClusterView } from '../../../services/client/view.ts'
 import { limits } from '../../../services/limits.ts'
 import { withChanges } from '../../../services/members/livesettings.ts'
 import type { BridgeHealth, BridgeInfo, Online } from '../../../services/wire/control.ts'
@@ -46,8 +46,8 @@ const setUp = async (retained: Record<string, unknown> = {}, own?: Partial<OwnLo
   const clock = new FakeClock()
   const rebased = new RebasedBus(bus.house, 'attic')
   const known: { id: string; state: 'offline' }[] = []
-  const watch: Watch = new Watch(bus.ring, 'den', (change) => telling.changed(change))
-  const telling: Telling = new Telling({
+  const watch: ClusterView = new ClusterView(bus.ring, 'den', (change) => telling.changed(change))
+  const telling: Announcer = new Announcer({
     ...{ bus: rebased, place: rebased.place, discovery: 'ha', cluster: 'den', watch, clock },
     ...{ bridge: true, own: () => ({ running: 0, queued: 0, tokensPerSecond: 0, ...own }) },
     forward: {

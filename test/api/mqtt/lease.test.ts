@@ -1,7 +1,7 @@
 /** Who answers at the house's broker, and whether that is the ring's own. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { HouseClaim, type Role } from '../../../services/api/mqtt/lease.ts'
+import { HomeLease, type Role } from '../../../services/api/mqtt/lease.ts'
 import { RebasedBus } from '../../../services/api/mqtt/rebased.ts'
 import { limits } from '../../../services/limits.ts'
 import { FakeClock } from '../../fakes/clock.ts'
@@ -16,7 +16,7 @@ const gateway = (house: MemoryBroker, ring: MemoryBroker, instance: string, base
     house: new MemoryBus(house, { topic: `${base}/bridge/state`, payload: offline(instance) }),
     ring: new MemoryBus(ring),
   }
-  const claim = new HouseClaim({
+  const claim = new HomeLease({
     ...{ house: new RebasedBus(bus.house, base), ring: bus.ring, sameNames: base === 'mdi' },
     ...{ instance, clock, onRole: (role) => roles.push(role) },
   })

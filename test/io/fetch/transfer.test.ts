@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { MdiError } from '../../../services/errors.ts'
 import { WeightServer } from '../../../services/io/fetch/serve.ts'
 import { fetchManifest, fetchRecords } from '../../../services/io/fetch/transfer.ts'
-import type { Connection } from '../../../services/io/links/connection.ts'
+import type { PeerConnection } from '../../../services/io/links/connection.ts'
 import { TcpLinks } from '../../../services/io/links/tcp.ts'
 import { limits } from '../../../services/limits.ts'
 import {
@@ -42,18 +42,18 @@ type Server = {
   peer: { id: string; addresses: string[]; port: number }
   store: MemoryStore
   links: TcpLinks
-  connections: Connection[]
+  connections: PeerConnection[]
 }
 
 const server = async (
   t: TestContext,
   id: string,
-  serve?: (connection: Connection) => void,
+  serve?: (connection: PeerConnection) => void,
 ): Promise<Server> => {
   const store = new MemoryStore()
   for (const record of records) store.add(record)
   const weights = new WeightServer(store)
-  const connections: Connection[] = []
+  const connections: PeerConnection[] = []
   const links = new TcpLinks({
     node: id,
     cluster: 'home',
@@ -215,7 +215,7 @@ test('a full disk ends it at once, and is not taken for the source’s fault', a
 })
 
 /** A source that answers each fetch with bytes that are not those asked for. */
-const liar = (length: number, honestHash: boolean) => (connection: Connection) =>
+const liar = (length: number, honestHash: boolean) => (connection: PeerConnection) =>
   connection.onFrame(({ number }) => {
     const data = new Uint8Array(length)
     const hash = honestHash ? sha256Of(data) : 'ab'.repeat(32)

@@ -7,7 +7,7 @@ import { Broker, PacketGuard } from '../../../services/io/mqtt/broker.ts'
 import type { MqttOptions } from '../../../services/io/mqtt/client.ts'
 import { MqttBus, matchesFilter } from '../../../services/io/mqtt/client.ts'
 import { limits } from '../../../services/limits.ts'
-import type { BusMessage, Connection } from '../../../services/ports.ts'
+import type { BusMessage, ConnectionState } from '../../../services/ports.ts'
 import { Events } from '../../fakes/events.ts'
 import { freePort, mosquittoPath, startMosquitto } from '../../harness/mosquitto.ts'
 
@@ -28,7 +28,7 @@ const brokers: [string, number, Start | undefined][] = [
 type Client = {
   bus: MqttBus
   messages: Events<BusMessage>
-  connections: Events<Connection>
+  connections: Events<ConnectionState>
   troubles: Events<string>
 }
 
@@ -42,7 +42,7 @@ const client = (t: TestContext, port: number, options: Partial<MqttOptions> = {}
     ...options,
   })
   const messages = new Events<BusMessage>()
-  const connections = new Events<Connection>()
+  const connections = new Events<ConnectionState>()
   bus.onConnection(connections.add)
   bus.subscribe('mdi/#', messages.add)
   t.after(() => bus.close())
@@ -50,7 +50,7 @@ const client = (t: TestContext, port: number, options: Partial<MqttOptions> = {}
   return { bus, messages, connections, troubles }
 }
 
-const isUp = (c: Connection) => c.up
+const isUp = (c: ConnectionState) => c.up
 const textOf = (m: BusMessage) => Buffer.from(m.payload).toString()
 const says =
   (text: string, topic?: string) =>
