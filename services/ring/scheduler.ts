@@ -13,18 +13,7 @@ import type { HeadRequest, HeadResult, NextRow } from '../ports.ts'
 import type { KvOperation, Segment } from '../wire/frame.ts'
 import type { End, Open, Token } from '../wire/requests.ts'
 import { Sequence } from './sequence.ts'
-
-/** What goes round the ring once. */
-export type Visit = {
-  /** Ordinal, growing. */
-  number: number
-  operations: KvOperation[]
-  segments: Segment[]
-  /** Token ids of the segments' rows. */
-  tokens: Int32Array
-  /** One for each row wanted. */
-  head: HeadRequest[]
-}
+import type { Visit } from './visit.ts'
 
 /** What a result means for the requests' owners. */
 export type Outcome = { kind: 'token'; token: Token } | { kind: 'end'; end: End }

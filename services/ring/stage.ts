@@ -6,9 +6,10 @@
 import type { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Job, JobOutput } from '../ports.ts'
-import { packActivations, unpackActivations } from '../wire/codec.ts'
+import { unpackActivations } from '../wire/codec.ts'
 import type { VisitFrame, WireType } from '../wire/frame.ts'
 import type { Fault } from '../wire/hello.ts'
+import { visitFrame } from './visit.ts'
 
 export type StageOptions = {
   /** This node's id, for faults of its own. */
@@ -136,21 +137,7 @@ export class Stage {
     if (computing?.job !== job) return []
     this.#computing = undefined
     if (!('x' in output)) throw new Error('a stage without a head got results')
-    const { wire, hidden, epoch } = this.#options
-    const { number, segments, operations } = computing.frame
-    const rows = output.x.length / hidden
-    const body = packActivations(output.x, wire)
-    const frame: VisitFrame = {
-      kind: 'visit',
-      epoch,
-      number,
-      wire,
-      segments,
-      operations,
-      rows,
-      hidden,
-      body,
-    }
+    const frame = visitFrame(computing.frame, output.x, this.#options)
     if (this.#nextUp) return [{ kind: 'send', frame }, ...this.#proceed()]
     this.#outbox.push(frame)
     return this.#proceed()
