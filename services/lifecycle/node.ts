@@ -261,7 +261,7 @@ class Node {
     const part = { manifest, first, end, ends: starter, arithmetic, context }
     const load = () => this.#withRoom(() => this.#engine.load(part, onProgress))
     const report = await load().catch(async (error) => {
-      const lost = error instanceof MdiError && ['bad-file', 'not-found'].includes(error.code)
+      const lost = error instanceof MdiError && error.row.elsewhere
       if (!lost) throw error
       // A record proved damaged, and is one no longer: another node may have it.
       log(error.message)

@@ -150,7 +150,7 @@ export class RequestService {
     const side = await this.#side()
     const loaded = this.#ring?.model
     if (!side || loaded === undefined)
-      throw new MdiError('not-ready', 'No model is loaded; load one with `mdi load MODEL`.')
+      throw new MdiError('no-model', 'No model is loaded; load one with `mdi load MODEL`.')
     if (name !== undefined && name !== loaded)
       throw new MdiError('not-found', `The model ${name} is not loaded; ${loaded} is.`)
     const why = runs ? undefined : this.#options.notReady()

@@ -238,7 +238,7 @@ export class Ring {
 
   #excuse(code: string | undefined): string | undefined {
     const recent = this.world.now - this.troubleAt < limits.lossMs + 3_000
-    const of = ['node-lost', 'not-ready', 'not-found']
+    const of = ['node-lost', 'not-ready', 'no-model', 'not-found']
     return recent && code && of.includes(code) ? 'a fault' : undefined
   }
 
