@@ -6,6 +6,7 @@
 import type { MdiError } from '../errors.ts'
 import type { Progress } from '../ports.ts'
 import type { Actual, Assignment, Desired, LinkState, Online } from '../wire/control.ts'
+import { type TwinAnswer, TwinCheck, type TwinWord } from './twin.ts'
 
 /** What a node is; everything of its state but how it stands. */
 export type Identity = Omit<Online, 'state' | 'epoch' | 'assignment' | 'links' | 'ring'>
@@ -14,8 +15,8 @@ export type AgentEvent =
   /** At start: what was kept before. */
   | { kind: 'start'; kept: Desired | undefined }
   | { kind: 'desired'; desired: Desired }
-  /** Another node's state on our own topic. `retained`: from before we were there. */
-  | { kind: 'twin'; instance: string; address: string; retained: boolean }
+  /** Another node's state on our own topic. */
+  | ({ kind: 'twin' } & TwinWord)
   | { kind: 'progress'; work: number; progress: Progress }
   | { kind: 'fetched'; work: number }
   | { kind: 'loaded'; work: number }
@@ -47,27 +48,8 @@ const PROGRESS_MS = 500
 /** A failed fetch or load is tried again after this time, doubled each time. */
 const RETRY_MS = 2_000
 const RETRY_MOST_MS = 60_000
-/** A node that meets its own id alive within this time after its start is the newcomer. */
-const NEWCOMER_MS = 15_000
-/** Where the broker remembers another of our id, it is given this time to say that it lives. */
-const QUIET_MS = 1_500
-/**
- * A newcomer gives up where the broker remembered the other when it came, once it has heard
- * so often that the other lives. Where neither was first, each is asked again after a while
- * whether it still lives, and the one with the smaller instance gives up sooner.
- */
-const HEARD = 2
-const SMALLER_MS = 1_000
-const LARGER_MS = 4_000
-/** A newcomer answers another so often, and then asks only now and then. */
-const REPLIES = 4
-/** One that is no newcomer says so often that it is here, and then leaves it at that. */
-const ANSWERS = 16
 /** What may pass by itself is told to whoever waits only when so many tries have failed. */
 const TRIES = 3
-
-/** Another node of our id: how often it was heard, since when and last, and when it was asked. */
-type Twin = { heard: number; since: number; last: number; asked: number; address?: string }
 
 export class Agent {
   #identity: Identity
@@ -77,7 +59,6 @@ export class Agent {
   #links = new Map<string, LinkState>()
   #ring: Online['ring']
   #work = 0
-  #startedAt = 0
   #toldAt = Number.NEGATIVE_INFINITY
   #retry: { at: number; wait: number } | undefined
   /** How often the assignment has failed since it came. */
@@ -85,16 +66,11 @@ export class Agent {
   #joined = false
   /** Loaded, and waiting until it is known that no other node plays this part. */
   #held = false
-  #quietUntil = Number.NEGATIVE_INFINITY
-  /** Living nodes of our id, by their instance. */
-  readonly #twins = new Map<string, Twin>()
-  /** Whose state the broker remembered when this one came. */
-  #first: string | undefined
-  /** How often the broker was there. */
-  #buses = 0
+  readonly #twins: TwinCheck
 
   constructor(identity: Identity) {
     this.#identity = identity
+    this.#twins = new TwinCheck(identity.instance)
   }
 
   get state(): Online {
@@ -112,12 +88,12 @@ export class Agent {
   handle(event: AgentEvent, now: number): AgentEffect[] {
     switch (event.kind) {
       case 'start':
-        this.#startedAt = now
+        this.#twins.start(now)
         return event.kept ? this.#adopt(event.kept, now, false) : [this.#tell(now)]
       case 'desired':
         return this.#wanted(event.desired, now)
       case 'twin':
-        return this.#twin(event, now)
+        return this.#answer(this.#twins.hear(event, now), now)
       case 'progress':
         return this.#progress(event.work, event.progress, now)
       case 'fetched':
@@ -138,7 +114,7 @@ export class Agent {
       case 'addresses':
         return this.#at(event.addresses, now)
       case 'bus':
-        this.#buses += 1
+        this.#twins.bus()
         return [this.#tell(now)]
       case 'tick':
         return this.#tick(now)
@@ -234,7 +210,7 @@ export class Agent {
     if (work !== this.#work || !assignment) return []
     this.#retry = undefined
     this.#tries = 0
-    if (now >= this.#quietUntil) return this.#join(assignment, now)
+    if (!this.#twins.quiet(now)) return this.#join(assignment, now)
     this.#held = true
     return []
   }
@@ -263,53 +239,23 @@ export class Agent {
   }
 
   #tick(now: number): AgentEffect[] {
-    return [...this.#ask(now), ...this.#proceed(now)]
+    return [...this.#answer(this.#twins.tick(now), now), ...this.#proceed(now)]
   }
 
   #proceed(now: number): AgentEffect[] {
     const assignment = this.#desired?.assignment
-    if (assignment && this.#held && now >= this.#quietUntil) return this.#join(assignment, now)
+    if (assignment && this.#held && !this.#twins.quiet(now)) return this.#join(assignment, now)
     if (!assignment || this.#actual.phase !== 'failed') return []
     if (!this.#retry || now < this.#retry.at) return []
     return this.#begin(assignment, now)
   }
 
-  #twin(event: Extract<AgentEvent, { kind: 'twin' }>, now: number): AgentEffect[] {
-    if (event.instance === this.#identity.instance) return []
-    // Left by a process that was killed, or by a broker's memory; or it lives and will say so.
-    if (event.retained) {
-      if (this.#buses <= 1) this.#first = event.instance
-      this.#quietUntil = now + QUIET_MS
-      return [this.#tell(now)]
-    }
-    const twin = this.#twins.get(event.instance) ?? { heard: 0, since: now, last: now, asked: now }
-    this.#twins.set(event.instance, twin)
-    twin.heard += 1
-    twin.last = now
-    twin.address = event.address
-    if (event.instance === this.#first && twin.heard >= HEARD) return [this.#giveUp(twin)]
-    const old = now - this.#startedAt > NEWCOMER_MS
-    return twin.heard > (old ? ANSWERS : REPLIES) ? [] : [this.#tell(now)]
-  }
-
-  /** Where two came together: asks whether the other still lives, and gives up where it does. */
-  #ask(now: number): AgentEffect[] {
-    const { instance } = this.#identity
-    for (const [other, twin] of this.#twins) {
-      const ms = instance < other ? SMALLER_MS : LARGER_MS
-      if (twin.since - this.#startedAt > NEWCOMER_MS || now - twin.since < ms) continue
-      if (twin.last > twin.asked && twin.asked > twin.since) return [this.#giveUp(twin)]
-      if (twin.asked > twin.since || twin.heard < HEARD) continue
-      twin.asked = now
-      return [this.#tell(now)]
-    }
-    return []
-  }
-
-  #giveUp({ address }: Twin): AgentEffect {
+  #answer(answer: TwinAnswer, now: number): AgentEffect[] {
+    if (answer.kind === 'nothing') return []
+    if (answer.kind === 'tell') return [this.#tell(now)]
     const { id } = this.#identity
-    const message = `Another node calls itself ${id} (at ${address}); give one of them another name in its settings.`
-    return { kind: 'give-up', message }
+    const message = `Another node calls itself ${id} (at ${answer.address}); give one of them another name in its settings.`
+    return [{ kind: 'give-up', message }]
   }
 }
 
