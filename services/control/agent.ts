@@ -1,14 +1,14 @@
 /**
- * A node's agent, pure: takes the desired assignment, makes it so (fetch what lacks, load,
- * join the ring), and reports the actual state. Whatever it knows that must survive a
- * reboot is kept by the `keep` effect, so that a board needs no one to tell it what to do.
+ * A node's agent, pure: takes the desired assignment, carries it out (fetches what is missing,
+ * loads, joins the ring), and reports the actual state. The `keep` effect stores what must
+ * survive a reboot, so a board that starts knows its part without being told.
  */
 import type { MdiError } from '../errors.ts'
 import type { Progress } from '../ports.ts'
 import type { Actual, Assignment, Desired, LinkState, Online } from '../wire/control.ts'
 import { type TwinAnswer, TwinCheck, type TwinWord } from './twin.ts'
 
-/** What a node is; everything of its state but how it stands. */
+/** What a node is: its state without what it is doing. */
 export type Identity = Omit<Online, 'state' | 'epoch' | 'assignment' | 'links' | 'ring'>
 
 export type AgentEvent =
@@ -24,9 +24,9 @@ export type AgentEvent =
   | { kind: 'link'; link: LinkState }
   | { kind: 'ring'; whole: boolean; reason: string | undefined }
   | { kind: 'identity'; identity: Identity }
-  /** Where this node can be reached now; told where that has changed. */
+  /** Where this node can be reached now. */
   | { kind: 'addresses'; addresses: string[] }
-  /** The broker is there (again): what is retained is told again. */
+  /** The broker is there (again), and may have forgotten what it retained. */
   | { kind: 'bus' }
   | { kind: 'tick' }
 
@@ -34,21 +34,21 @@ export type AgentEffect =
   | { kind: 'fetch'; work: number; assignment: Assignment }
   | { kind: 'load'; work: number; assignment: Assignment }
   | { kind: 'join'; epoch: number; assignment: Assignment }
-  /** Leave the ring; the engine keeps its layers until something else is loaded. */
+  /** Leave the ring. The engine keeps its layers until something else is loaded. */
   | { kind: 'leave'; reason: string }
   | { kind: 'unload' }
   | { kind: 'keep'; desired: Desired }
   | { kind: 'publish'; state: Online }
   | { kind: 'log'; level: 'info' | 'warning'; message: string }
-  /** Another node has our id: this one stops and says so. */
+  /** Another node has our id. This one stops and says so. */
   | { kind: 'give-up'; message: string }
 
-/** Progress is told no more often than this. */
+/** Least time between two reports of progress. */
 const PROGRESS_MS = 500
-/** A failed fetch or load is tried again after this time, doubled each time. */
+/** A failed fetch or load is tried again after this time, which doubles with each failure. */
 const RETRY_MS = 2_000
 const RETRY_MOST_MS = 60_000
-/** What may pass by itself is told to whoever waits only when so many tries have failed. */
+/** An error that may pass by itself is told to whoever waits after so many failures. */
 const TRIES = 3
 
 export class Agent {
@@ -61,10 +61,10 @@ export class Agent {
   #work = 0
   #toldAt = Number.NEGATIVE_INFINITY
   #retry: { at: number; wait: number } | undefined
-  /** How often the assignment has failed since it came. */
+  /** How often this assignment has failed. */
   #tries = 0
   #joined = false
-  /** Loaded, and waiting until it is known that no other node plays this part. */
+  /** Loaded, but it is not yet known that no other node plays this part. */
   #held = false
   readonly #twins: TwinCheck
 
@@ -151,7 +151,7 @@ export class Agent {
     return this.#adopt(desired, now, true)
   }
 
-  /** The same plan, of which only the places to fetch from have changed. */
+  /** The same plan. Only the places to fetch from have changed. */
   #moved(desired: Desired, now: number): AgentEffect[] {
     this.#desired = desired
     const effects: AgentEffect[] = [{ kind: 'keep', desired }]

@@ -1,8 +1,8 @@
 /**
- * Whether this coordinator is the one of its broker, pure. Two would end each other's plans
- * for ever: so whoever comes to the broker, or comes back, asks first, and goes to work when none
- * answers that it is at work. What a former life left at the broker, or the broker still says
- * of it, holds nobody up for long.
+ * Whether this coordinator is the only one at its broker, pure. Two would end each other's plans
+ * for ever. So a coordinator that comes to the broker, or comes back, asks first, and begins to
+ * work when no other answers that it is at work. What the broker still says of a coordinator
+ * that is gone delays this only briefly.
  */
 import type { BridgeState } from '../wire/control.ts'
 import { Rivals, SURELY_HEARD } from './rivals.ts'
@@ -10,30 +10,30 @@ import { Rivals, SURELY_HEARD } from './rivals.ts'
 export type PresenceEvent =
   /** The broker is there (again). */
   | { kind: 'bus' }
-  /** What came on the topic; undefined: cleared, or nobody can read it. */
+  /** What came on the topic; undefined where it was cleared or cannot be read. */
   | { kind: 'state'; state: BridgeState | undefined; retained: boolean }
   | { kind: 'tick' }
 
 export type PresenceEffect =
   /** Say that this coordinator is there, with its instance, and whether it only `asks`. */
   | { kind: 'tell'; asks: boolean }
-  /** No other is at work: take up the work, or go on with it, and then say so. */
+  /** No other is at work: begin to work, or go on, and say so. */
   | { kind: 'stand' }
-  /** Another coordinator is at work: this one stops and says so. */
+  /** Another coordinator is at work. This one stops and says so. */
   | { kind: 'give-up'; message: string }
 
-/** A broker that does not let us hear ourselves is taken at its word after this time. */
+/** Where a broker does not send us our own word, we no longer wait for it after this time. */
 const UNHEARD_MS = 3_000
-/** Of two of the same standing, the one with the smaller instance gives up after this. */
+/** Of two that both work or both ask, the smaller instance gives up when it heard so many. */
 const HEARD_EQUAL = 4
 
 export class Presence {
   readonly #instance: string
   #gone = false
   #connectedAt: number | undefined
-  /** It is known that no other is at work, since we last came to the broker. */
+  /** Since we last came to the broker, it has become known that no other is at work. */
   #settled = false
-  /** Our own word came back: the broker has told what it remembered. */
+  /** Our own word came back, so the broker has sent all that it remembered. */
   #echoed = false
   readonly #rivals: Rivals
 
@@ -82,7 +82,8 @@ export class Presence {
       this.#echoed = true
       return this.#settle(now)
     }
-    // The will of a former life, or somebody's garbage, which the broker may retain: we are here.
+    // The last will of an earlier process, or garbage. The broker may retain it, so say again
+    // that we are here.
     if (state?.state !== 'online' || instance === undefined) {
       if (instance !== undefined) this.#rivals.gone(instance, now)
       return [this.#tell(), ...this.#settle(now)]

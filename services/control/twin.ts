@@ -6,7 +6,7 @@
  */
 import { Rivals, SURELY_HEARD } from './rivals.ts'
 
-/** What was heard on our own topic. `retained`: the broker remembers it. */
+/** A state on our own topic. `retained`: the broker remembered it. */
 export type TwinWord = { instance: string; address: string; retained: boolean }
 
 export type TwinAnswer =

@@ -6,7 +6,7 @@ import type { Hello } from '../wire/hello.ts'
 import type { Open } from '../wire/requests.ts'
 import type { Part } from './part.ts'
 
-/** Why a link is refused; undefined: it is welcome. */
+/** Why a link is refused; undefined where it is taken. */
 export const refuseLink = (
   { purpose, epoch, node }: Pick<Hello, 'purpose' | 'epoch' | 'node'>,
   id: string,
@@ -26,7 +26,7 @@ export const refuseLink = (
   return undefined
 }
 
-/** Why a request cannot be of this ring, in a sentence. */
+/** Why a request does not suit the loaded model, in a sentence. */
 export const misfit = (
   request: Open,
   { model, vocab }: Pick<Part, 'model' | 'vocab'>,

@@ -22,7 +22,7 @@ export type RingNodeOptions = {
   links: Links
   clock: Clock
   random: Random
-  /** The ring has become whole or broken (told at the starter). */
+  /** The ring has become whole or is broken. Only the starter is told. */
   onRing?: (whole: boolean, reason: string | undefined) => void
   /** A link to a neighbour changed. */
   onLink?: (state: LinkState) => void
@@ -67,7 +67,7 @@ export class RingNode {
     this.#running = this.#play(part)
     this.#neighbours.connect()
     this.#tick()
-    // A ring of one waits for no link.
+    // A ring of one has no link to wait for.
     this.#feedStarter({ kind: 'tick' })
   }
 
@@ -91,8 +91,8 @@ export class RingNode {
   }
 
   /**
-   * Leaves the ring as planned. Requests that run here end with this reason; a stage has the
-   * starter told, which may hear of the plan's change only later.
+   * Leaves the ring as planned. Requests that run here end with this reason. A stage sends it to
+   * the starter, which may hear only later that the plan has changed.
    */
   stop(reason: string): void {
     const running = this.#running

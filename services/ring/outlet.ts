@@ -1,6 +1,6 @@
 /**
- * Tells an owner over its link what comes of its requests, in order. A link takes only so
- * many frames at once (an owner that attaches again asks for many): the rest waits here.
+ * Sends an owner the tokens and ends of its requests over its link, in order. A link takes only
+ * so many frames at once, and an owner that attaches again asks for many. The rest waits here.
  */
 import { limits } from '../limits.ts'
 import type { Clock, Link, Links } from '../ports.ts'
@@ -9,7 +9,7 @@ import { writeJson } from '../wire/json.ts'
 import type { End, Token } from '../wire/requests.ts'
 import type { TokenListener } from './ledger.ts'
 
-/** A link that took nothing more is tried again after this time. */
+/** A link that was full is tried again after this time. */
 const AGAIN_MS = 10
 
 export class Outlet implements TokenListener {
@@ -42,7 +42,7 @@ export class Outlet implements TokenListener {
     this.#tell('end', end)
   }
 
-  /** The link is down: what waits is asked for again by whoever attaches. */
+  /** The link is down. Whoever attaches asks again for what waits here. */
   close(): void {
     this.#closed = true
     this.#waiting = []

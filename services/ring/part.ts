@@ -8,7 +8,7 @@ export type Part = {
     Assignment,
     'stage' | 'stages' | 'next' | 'previous' | 'wire' | 'context' | 'starter'
   >
-  /** Name of the model, and its tokens: a request for others would stop the whole ring. */
+  /** The model's name and number of tokens. A request for others would break the ring. */
   model: string
   vocab: number
   /** Rows of a prompt in one visit. */

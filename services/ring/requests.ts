@@ -27,7 +27,7 @@ const idSchema = z.object({ id: requestIdSchema })
 export type RingRequestsOptions = {
   links: Links
   clock: Clock
-  /** What this node plays now; undefined: nothing. */
+  /** This node's part now; undefined where it has none. */
   part: () => Part | undefined
   /** To the starter, where this node is one. */
   feed: (event: { kind: 'open'; request: Open } | { kind: 'cancel'; id: string }) => void
@@ -78,7 +78,7 @@ export class RingRequests {
     this.#ledger.end(end, this.#options.clock.now())
   }
 
-  /** Time passes: what nobody came back for is ended. */
+  /** Time passes. Requests whose owner did not come back are ended. */
   tick(): void {
     for (const id of this.#ledger.expire(this.#options.clock.now())) this.cancel(id)
   }

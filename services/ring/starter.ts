@@ -32,13 +32,13 @@ export type StarterOptions = SchedulerOptions & {
 export type StarterEvent =
   | { kind: 'open'; request: Open }
   | { kind: 'cancel'; id: string }
-  /** Rows wanted that have gone round the ring. */
+  /** The wanted rows of a visit that has gone round the ring. */
   | { kind: 'visit'; frame: VisitFrame }
   | { kind: 'fault'; fault: Fault }
-  /** The ring is left as planned: requests end, and nothing was lost. */
+  /** This node leaves the ring as planned. Requests end, but no node was lost. */
   | { kind: 'leave'; reason: string }
   | { kind: 'computed'; job: number; output: JobOutput }
-  /** The head's answers of a job that goes on with its sequences' next rows. */
+  /** The head's answers, from a job that goes on with the next rows of its sequences. */
   | { kind: 'results'; job: number; results: readonly HeadResult[] }
   | { kind: 'failed'; job: number; error: MdiError }
   | { kind: 'previous'; up: boolean; reason?: string }
@@ -57,11 +57,11 @@ export type StarterEffect =
 type Computing = {
   job: number
   visit: Visit
-  /** `unwanted`: rows were computed ahead that another visit has overtaken. */
+  /** `unwanted`: it computes rows ahead, and the scheduler has chosen another visit. */
   part: 'first' | 'head' | 'unwanted'
   /** Rows that the job goes on with after the head. */
   ahead: readonly NextRow[]
-  /** The ring broke meanwhile: what comes out is not wanted. */
+  /** The ring broke meanwhile, so the result is not used. */
   stale: boolean
 }
 type Returned = { visit: Visit; x: Float32Array }
@@ -79,7 +79,7 @@ export class Starter {
   #progressAt = 0
   #jobs = 0
 
-  /** @param firstVisit a random beginning: visits of two starters are told apart by it */
+  /** @param firstVisit a random number, which tells the visits of two starters apart */
   constructor(options: StarterOptions, firstVisit = 1) {
     this.#options = options
     this.#scheduler = new Scheduler(options, firstVisit)
@@ -173,7 +173,7 @@ export class Starter {
     return this.#end('node-lost', sentence, `Node ${node} was lost: ${reason}`, now)
   }
 
-  /** Ends every request with one sentence, and starts to find out when the ring is whole. */
+  /** Ends every request with one sentence. From then on resets find out when the ring is whole. */
   #end(code: MdiError['code'], sentence: string, ring: string, now: number): StarterEffect[] {
     const was = this.#reset.break()
     this.#flight.clear()
@@ -262,7 +262,7 @@ export class Starter {
   #failed(job: number, error: MdiError, now: number): StarterEffect[] {
     if (this.#computing?.job !== job) return []
     this.#computing = undefined
-    // It is the model that is of no use: the node is there.
+    // The model's file is at fault. The node itself is there.
     if (error.row.content) return this.#end(error.code, error.message, error.message, now)
     return this.#broken(this.#options.node, error.message, now)
   }
