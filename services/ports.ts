@@ -328,6 +328,8 @@ export interface Links {
    * @returns false when the link is down or its queue is full: the frame was not taken
    */
   send(link: Link, frame: VisitFrame | PlainDraft): boolean
+  /** Closes a link; its peer may dial again. */
+  hangUp(link: Link, reason: string): void
   /** Stops or resumes reading from a link, when its receiver's own queue is full. */
   pause(link: Link, paused: boolean): void
 }

@@ -93,6 +93,7 @@ const noLinks: Links = {
   keep: () => {},
   drop: () => {},
   send: () => false,
+  hangUp: () => {},
   pause: () => {},
 }
 

@@ -10,6 +10,8 @@ import type { Hello } from '../wire/hello.ts'
 export type LinkView = Links & { close(): void }
 
 type Receiver = {
+  /** Links of this role that are up, by their key. */
+  up: Map<number, Link>
   handler: (event: LinkEvent) => void
   admit?: (hello: Hello) => Refusal | undefined
 }
@@ -24,13 +26,13 @@ export class LinkReceivers {
   constructor(links: Links, board: string) {
     this.#links = links
     this.#board = board
-    links.onEvent((event) => this.#receiverOf(event)?.handler(event))
+    links.onEvent((event) => this.#told(event))
     links.onHello((hello) => this.#admit(hello))
   }
 
   /** The stage's links: the ring's, and those of owners that call. */
   stage(): LinkView {
-    const receiver: Receiver = { handler: () => {} }
+    const receiver: Receiver = { up: new Map(), handler: () => {} }
     this.#stage = receiver
     return this.#view(receiver, () => {
       if (this.#stage === receiver) this.#stage = undefined
@@ -39,11 +41,22 @@ export class LinkReceivers {
 
   /** The links to the starter of whoever owns requests on this board. */
   owner(): LinkView {
-    const receiver: Receiver = { handler: () => {} }
+    const receiver: Receiver = { up: new Map(), handler: () => {} }
     this.#owner = receiver
     return this.#view(receiver, () => {
       if (this.#owner === receiver) this.#owner = undefined
     })
+  }
+
+  #told(event: LinkEvent): void {
+    const receiver = this.#receiverOf(event)
+    if (event.kind === 'up' && !receiver) {
+      this.#links.hangUp(event.link, `${this.#board} does not do that any more`)
+      return
+    }
+    if (event.kind === 'up') receiver?.up.set(event.link.key, event.link)
+    if (event.kind === 'down') receiver?.up.delete(event.link.key)
+    receiver?.handler(event)
   }
 
   #receiverOf(event: LinkEvent): Receiver | undefined {
@@ -69,8 +82,13 @@ export class LinkReceivers {
       keep: (peer, purpose) => links.keep(peer, purpose),
       drop: (peer, purpose) => links.drop(peer, purpose),
       send: (link, frame) => links.send(link, frame),
+      hangUp: (link, reason) => links.hangUp(link, reason),
       pause: (link, paused) => links.pause(link, paused),
-      close,
+      close: () => {
+        close()
+        // Whoever is at the other end learns it, and does not wait for an answer in vain.
+        for (const link of receiver.up.values()) links.hangUp(link, `${this.#board} stops this`)
+      },
     }
   }
 }
