@@ -128,6 +128,11 @@ export class GatewayRole {
       })
   }
 
+  /** The ring as this gateway reads it. */
+  get ring(): RingView {
+    return this.#ring
+  }
+
   get #settings(): LoadedConfig {
     return this.#ports.coordinatorSettings() ?? this.#live
   }

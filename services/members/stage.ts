@@ -44,6 +44,8 @@ export type StagePorts = {
   random: Random
   log: Log
   machine: Machine
+  /** Rows of a prompt in one visit. */
+  chunkRows?: number
   /**
    * Does what needs room on the disk for a model. Where there is none, what was prepared of other
    * models is given up, and the work is done once more.
@@ -267,7 +269,7 @@ export class StageRole {
       model: name,
       vocab: spec.vocab,
       assignment,
-      chunkRows: CHUNK_ROWS,
+      chunkRows: this.#ports.chunkRows ?? CHUNK_ROWS,
       sequences,
     })
   }

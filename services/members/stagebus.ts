@@ -67,7 +67,11 @@ export class StageBus {
     this.#bus.subscribe(this.#state, ({ topic, payload, retained }) =>
       guarded(
         () => {
-          if (payload.length === 0) return
+          if (payload.length === 0) {
+            // Somebody cleared it: we are here.
+            if (!retained) onEvent({ kind: 'bus' })
+            return
+          }
           const state = readMessage('state', topic, payload)
           if (state.state === 'offline') {
             // The will of a former life of ours came late: we are here.
