@@ -67,6 +67,19 @@ const ports = z.strictObject({
   host: text('an address or host name').default('0.0.0.0').describe('Address to listen at.'),
 })
 
+/** What a board may do in its cluster. */
+export const roleNames = ['stage', 'coordinator', 'gateway'] as const
+export type RoleName = (typeof roleNames)[number]
+
+const someRoles = `some of ${roleNames.join(', ')}`
+const board = z.strictObject({
+  roles: z
+    .union([z.array(z.string()), z.string().transform((text) => text.split(/[\s,]+/))], someRoles)
+    .pipe(z.array(z.enum(roleNames, someRoles)).min(1, someRoles))
+    .default(['stage', 'gateway'])
+    .describe('What `mdi board` does: stage (hold layers), coordinator (plan), gateway (answer).'),
+})
+
 const engine = z.strictObject({
   memory: size.optional().describe('Memory that the model may take here. Absent: measured.'),
   arithmetic: z
@@ -128,6 +141,7 @@ export const configSchema = z.strictObject({
   node: name.optional().describe("This node's name. Absent: the host's."),
   broker: broker.prefault({}),
   ports: ports.prefault({}),
+  board: board.prefault({}),
   engine: engine.prefault({}),
   voice: voice.prefault({}),
   house_mqtt: houseMqtt.prefault({}),
@@ -140,6 +154,7 @@ export type LoadedConfig = Config & { data: string; node: string; file: string |
 const sections: Readonly<Record<string, z.ZodObject>> = {
   broker,
   ports,
+  board,
   engine,
   voice,
   house_mqtt: houseMqtt,

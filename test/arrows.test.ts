@@ -46,6 +46,7 @@ const files: Record<string, string> = {
   'limits.ts': 'common',
   'version.ts': 'common',
   'config.ts': 'common',
+  'changes.ts': 'common',
   'ports.ts': 'ports',
   'main.ts': 'roof',
 }

@@ -60,7 +60,7 @@ test('an unknown name is refused with the nearest known one', () => {
   )
   refused(() => file('treads = 2'), /"treads"; did you mean "engine\.threads"\?/)
   refused(() => file('[brokr]\nurl = "x"'), /"brokr\.url"; did you mean "broker\.url"\?/)
-  refused(() => file('zzzzzzzzzzzz = 1'), /known are broker\.password, broker\.url/)
+  refused(() => file('zzzzzzzzzzzz = 1'), /known are board\.roles, broker\.password, broker\.url/)
   refused(() => file('__proto__ = 1'), /there is no setting "__proto__"/)
   refused(() => file('[engine]\nconstructor = 1'), /there is no setting "engine\.constructor"/)
   refused(() => file('broker = "mqtt://x"'), /"broker" is a section: write \[broker\]/)

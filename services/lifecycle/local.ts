@@ -10,10 +10,11 @@ import { SqliteStore } from '../io/store/client.ts'
 import { TemplateWorker } from '../io/template.ts'
 import { ChatFormat } from '../model/chat.ts'
 import { withoutVocabulary } from '../model/manifest.ts'
-import type { Manifest, ModelSpec } from '../model/spec.ts'
+import type { Manifest } from '../model/spec.ts'
 import { Tokenizer } from '../model/tokenizer.ts'
-import { kvPosition, modelCost, ownerBytes } from '../plan/cost.ts'
+import { ownerBytes } from '../plan/cost.ts'
 import { sequencesFor } from '../plan/places.ts'
+import { checkFits, contextFor, sequenceBytes } from '../plan/room.ts'
 import type { Arithmetic, EngineReport, Links, OnProgress, Store } from '../ports.ts'
 import type { GenerationModel } from '../requests/generation.ts'
 import { Generations } from '../requests/generation.ts'
@@ -71,33 +72,6 @@ export const findModel = async (store: Store, name: string | undefined): Promise
   )
 }
 
-/**
- * Refuses a model that does not fit, with the figures.
- * @param own memory of the program itself, where it is not running yet
- */
-export const checkFits = (
-  manifest: Manifest,
-  first: number,
-  end: number,
-  ends: boolean,
-  positions: number,
-  available: number,
-  own = 0,
-): void => {
-  const cost = modelCost(manifest)
-  const weights = cost.layers.slice(first, end).reduce((a, b) => a + b, 0) + (ends ? cost.head : 0)
-  const kv = (end - first) * cost.kvPosition * positions
-  const work = (end - first) * cost.layerWork
-  const needed = own + weights + work + kv
-  if (needed <= available) return
-  const mb = (n: number) => `${Math.ceil(n / 1e6).toLocaleString('en')} MB`
-  const program = own > 0 ? `program and tokenizer ${mb(own)}, ` : ''
-  throw new MdiError(
-    'out-of-memory',
-    `${manifest.name} needs ${mb(needed)} here (${program}weights ${mb(weights)}, working memory ${mb(work)}, cache ${mb(kv)} for ${positions} positions); ${mb(available)} are available. Choose a smaller model or context, or add a board.`,
-  )
-}
-
 /** What a model needs beside its weights to speak. */
 export const textSide = (
   entry: WorkerEntry,
@@ -119,6 +93,7 @@ const noLinks: Links = {
   keep: () => {},
   drop: () => {},
   send: () => false,
+  hangUp: () => {},
   pause: () => {},
 }
 
@@ -134,29 +109,12 @@ export type LocalOptions = {
   memoryBytes?: number | undefined
 }
 
-/** Rows of a prompt in one visit unless said otherwise; measured in ARCHITECTURE.md. */
-export const CHUNK_ROWS = 64
-
-/** Positions unless a person says otherwise: most chats fit, and a small board too. */
-export const DEFAULT_CONTEXT = 4_096
-
 /** A ring of one in this process. */
 export type LocalRing = {
   model: GenerationModel
   generations: Generations
   report: EngineReport
   close(): Promise<void>
-}
-
-/** The context to run a model with. @throws MdiError `bad-value` beyond the model's own */
-export const contextFor = (manifest: Manifest, wanted: number | undefined): number => {
-  const { context } = manifest.spec
-  if (wanted !== undefined && wanted > context)
-    throw new MdiError(
-      'bad-value',
-      `${manifest.name} was made for ${context} positions; a context of ${wanted} is more.`,
-    )
-  return wanted ?? Math.min(context, DEFAULT_CONTEXT)
 }
 
 /** Loads a model into this process. Errors: `out-of-memory`, `disk-full`, `bad-file`. */
@@ -170,13 +128,14 @@ export const openLocal = async (
   const { spec } = manifest
   const context = contextFor(manifest, options.context)
   const available = availableMemory(options.memoryBytes)
-  checkFits(manifest, 0, spec.layers, true, context, available, ownerBytes(manifest))
+  const whole = { first: 0, end: spec.layers, ends: true }
+  checkFits(manifest, whole, context, available, ownerBytes(manifest))
   const runtime = runtimeFolder(folder)
   // First what may fail at once: an engine must be closed again.
   const { model, close } = textSide(entry, manifest, context)
   const engine = new WorkerEngine(entry, { store: folder, folder: runtime, threads })
   try {
-    const part = { manifest, first: 0, end: spec.layers, ends: true, arithmetic, context }
+    const part = { manifest, ...whole, arithmetic, context }
     const report = await withRoom(
       folder,
       () => manifest,
@@ -200,10 +159,6 @@ export const openLocal = async (
     throw error
   }
 }
-
-/** Bytes of a sequence's KV cache at full length, in some layers. */
-export const sequenceBytes = (spec: ModelSpec, layers: number, context: number): number =>
-  layers * context * kvPosition(spec)
 
 /** A ring of one, once it is whole. */
 const startAlone = (

@@ -110,6 +110,12 @@ export class RequestCore {
     return true
   }
 
+  /** Forgets a request, waiting or running, without a word to its listener. */
+  release(id: string): void {
+    if (this.#queue.remove(id)) this.#tellPlaces()
+    else this.#finished(id)
+  }
+
   /** What runs may have changed: more places, or a ring that is ready. */
   wake(): void {
     this.#next()

@@ -91,8 +91,8 @@ export class Generations {
   readonly #source: TokenSource
   readonly #clock: Clock
   readonly #running = new Map<string, Running>()
-  /** Requests whose prompt is being made: how each is given up. */
-  readonly #starting = new Map<string, () => void>()
+  /** Requests whose prompt is being made: how each is given up, or forgotten. */
+  readonly #starting = new Map<string, (how: 'cancelled' | 'released') => void>()
 
   constructor(source: TokenSource, clock: Clock) {
     this.#source = source
@@ -121,13 +121,13 @@ export class Generations {
     const startedAt = this.#clock.now()
     let over = false
     let unwanted = false
-    const giveUp = () => {
+    const giveUp = (how: 'cancelled' | 'released') => {
       // The ring may run it already: it ends when that has been told.
-      unwanted = request.again === true
+      unwanted = how === 'cancelled' && request.again === true
       if (unwanted) return
       over = true
       this.#starting.delete(id)
-      listener.end(cancelledAnswer(id))
+      if (how === 'cancelled') listener.end(cancelledAnswer(id))
     }
     this.#starting.set(id, giveUp)
     try {
@@ -180,8 +180,14 @@ export class Generations {
   /** Ends a request: at once while its prompt is being made, or else when the ring says so. */
   cancel(id: string): void {
     const giveUp = this.#starting.get(id)
-    if (giveUp) giveUp()
+    if (giveUp) giveUp('cancelled')
     else this.#source.cancel(id)
+  }
+
+  /** Forgets a request without a word; the ring runs on with it. */
+  release(id: string): void {
+    this.#starting.get(id)?.('released')
+    this.#running.delete(id)
   }
 
   #token(token: Token): void {

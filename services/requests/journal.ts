@@ -3,6 +3,7 @@
  * those that run in the ring, and those that wait in the queue.
  */
 
+import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { WallClock } from '../ports.ts'
 import type { CoreListener, CoreRequest } from './core.ts'
@@ -43,6 +44,11 @@ export class RequestJournal {
   /** Requests that are kept now. */
   get size(): number {
     return this.#entries.size
+  }
+
+  /** Names of the requests that are kept now. */
+  get ids(): string[] {
+    return [...this.#entries.keys()]
   }
 
   /** Keeps a request from when it is taken to its end, both of which the listener is told. */
@@ -121,9 +127,24 @@ export class RequestJournal {
   }
 }
 
-/** What was kept, those that ran first. */
+const isKept = (value: unknown): value is KeptRequest => {
+  const { id, origin } = Object(value) as Partial<KeptRequest>
+  return typeof id === 'string' && typeof origin === 'object' && origin !== null
+}
+
+/**
+ * What was kept, those that ran first. What another version kept in another form is left out.
+ * @throws MdiError `bad-file` where it is damaged
+ */
 export const readKept = (text: string): KeptRequest[] => {
-  const kept = JSON.parse(text) as KeptRequest[]
+  let all: unknown
+  try {
+    all = JSON.parse(text)
+  } catch (cause) {
+    const lost = 'The requests that were asked before cannot be read; they must be asked again.'
+    throw new MdiError('bad-file', lost, { cause })
+  }
+  const kept = Array.isArray(all) ? all.filter(isKept) : []
   return [...kept.filter((k) => k.runs), ...kept.filter((k) => !k.runs)]
 }
 

@@ -98,6 +98,13 @@ export class Owner implements TokenSource {
     this.#stopAgain?.()
   }
 
+  /** Forgets a request and does not end it: the starter runs on with it. */
+  release(id: string): void {
+    const request = this.#requests.get(id)
+    this.#requests.delete(id)
+    if (request) this.#unsent = this.#unsent.filter((u) => u.request !== request)
+  }
+
   cancel(id: string): void {
     const request = this.#requests.get(id)
     if (!request) return

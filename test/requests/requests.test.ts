@@ -50,16 +50,7 @@ class Process {
       },
       { now: () => undefined },
     )
-    this.desk = new RequestService({
-      links: world.starter,
-      clock: this.clock,
-      openText: async () => {
-        if (!world.text) throw new MdiError('not-found', 'There is no model toy here.')
-        return { model: fakeModel(), close: async () => {} }
-      },
-      notReady: () => (world.ready ? undefined : 'Node a is offline.'),
-      holds: () => this.resuming && !world.ready,
-    })
+    this.desk = new RequestService({ links: world.starter, clock: this.clock })
     const alive = {
       publish: (topic: string, payload: string, options: PublishOptions) => {
         if (!this.dead) bus.publish(topic, payload, options)
@@ -83,7 +74,21 @@ class Process {
         },
       },
     })
-    this.desk.setRing(world.ring)
+    const resuming = () => this.resuming
+    this.desk.follow(
+      {
+        get ring() {
+          return world.ring
+        },
+        openText: async () => {
+          if (!world.text) throw new MdiError('not-found', 'There is no model toy here.')
+          return { model: fakeModel(), close: async () => {} }
+        },
+        notReady: () => (world.ready ? undefined : 'Node a is offline.'),
+        holds: () => resuming() && !world.ready,
+      },
+      0,
+    )
     if (world.disk !== '') this.#resume(world.disk)
     this.bridge.start()
   }
@@ -213,7 +218,7 @@ class World {
     // Another starter is another process; one that starts no ring any more ends what it ran.
     if (ring?.starter.id !== this.ring?.starter.id) this.starter.restart()
     this.ring = ring
-    this.process.desk.setRing(ring)
+    this.process.desk.refresh()
   }
 
   async #kill(): Promise<void> {

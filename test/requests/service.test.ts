@@ -5,7 +5,7 @@ import { MdiError } from '../../services/errors.ts'
 import { TcpDoorway } from '../../services/io/links/listener.ts'
 import { defaultSampling } from '../../services/model/sampler.ts'
 import { Conversations } from '../../services/requests/conversations.ts'
-import { RequestService, type RequestServiceOptions } from '../../services/requests/service.ts'
+import { RequestService, type RingGuide } from '../../services/requests/service.ts'
 import { Assistant } from '../../services/voice/assistant.ts'
 import { FakeClock } from '../fakes/clock.ts'
 import { FakeStarter, fakeModel, settled } from '../fakes/starter.ts'
@@ -14,16 +14,10 @@ import { WyomingClient } from '../fakes/wyoming.ts'
 const peer = (id: string) => ({ id, addresses: ['here'], port: 1 })
 const ring = { model: 'toy', starter: peer('pi1'), stages: 1, key: 'toy 4096' }
 
-const setUp = (options: Partial<RequestServiceOptions> = {}) => {
+const setUp = (options: Partial<RingGuide> = {}) => {
   const clock = new FakeClock()
   const starter = new FakeStarter(clock)
-  const desk = new RequestService({
-    links: starter,
-    clock,
-    openText: async () => ({ model: fakeModel(), close: async () => {} }),
-    notReady: () => undefined,
-    ...options,
-  })
+  const desk = new RequestService({ links: starter, clock })
   const log: string[] = []
   const submit = (id: string, content: string | undefined = undefined) =>
     desk.submit(
@@ -43,7 +37,15 @@ const setUp = (options: Partial<RequestServiceOptions> = {}) => {
         error: (error: MdiError) => log.push(`${id} ${error.code}: ${error.message}`),
       },
     )
-  desk.setRing(ring)
+  desk.follow(
+    {
+      ring,
+      openText: async () => ({ model: fakeModel(), close: async () => {} }),
+      notReady: () => undefined,
+      ...options,
+    },
+    0,
+  )
   starter.up()
   return { clock, starter, desk, log, submit }
 }

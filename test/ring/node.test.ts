@@ -35,6 +35,8 @@ class HandLinks implements Links {
     if (this.takes) this.sent.push(frame)
     return this.takes
   }
+  hangUp(): void {}
+
   pause(): void {}
 }
 

@@ -4,14 +4,14 @@ import { runControl } from './control.ts'
 
 const SEEDS = 50
 
-test(`${SEEDS} seeds of a cluster whose parts come and go hold every invariant`, () => {
+test(`${SEEDS} seeds of a cluster whose parts come and go hold every invariant`, async () => {
   let twins = 0
   let rivals = 0
   let pairs = 0
   let requests = 0
   for (let seed = 1; seed <= SEEDS; seed++) {
     try {
-      const result = runControl(seed)
+      const result = await runControl(seed)
       twins += result.twins
       rivals += result.rivals
       pairs += result.pairs

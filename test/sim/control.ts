@@ -1,13 +1,15 @@
 /** One seed of a whole cluster: nodes, broker and coordinator come and go under load. */
 import { limits } from '../../services/limits.ts'
-import { writeMessage } from '../../services/wire/topics.ts'
+import { buildTopic, type TopicName, topics, writeMessage } from '../../services/wire/topics.ts'
 import { Cluster, type ClusterOptions } from './cluster.ts'
 import type { ControlMutation } from './controlmutations.ts'
-import type { Member } from './member.ts'
+import type { SimNode } from './node.ts'
 import { Violation, World } from './world.ts'
 
 const READY_MS = 25_000
 const FAULTS_UNTIL = 25_000
+/** What is not true at the broker is put right within this time. */
+const TRUTH_MS = 10_000
 /** Of two nodes with one id, one that has been there for less is a newcomer too. */
 const NEWCOMER_MS = 16_000
 /** Messages that a twin or a fault may bring; a storm is many times more. */
@@ -21,9 +23,26 @@ type Fault =
   | 'twin'
   | 'rival'
   | 'old plan'
-  | 'garbage'
+  | 'foreign'
   | 'load'
   | 'missed'
+
+/** Topics on which anything may be retained. */
+const retainedTopics = (Object.keys(topics) as TopicName[]).filter((name) => topics[name].retain)
+const garbage = ['', '{"epoch":', '[]', '{}', 'null', '\u0000\uffff', '['.repeat(2_000)]
+/** What another cluster, or a program of another version, may leave there. */
+const foreign: Partial<Record<TopicName, string>> = {
+  state: writeMessage('state', { state: 'offline', instance: 'somebody' }),
+  desired: writeMessage('desired', { epoch: 1, cluster: 'other', assignment: null }),
+  bridgeState: writeMessage('bridgeState', { state: 'offline', instance: 'somebody' }),
+  bridgeInfo: writeMessage('bridgeInfo', {
+    ...{ version: '1', protocol: 1, cluster: 'other', epoch: 7, model: null, stages: [] },
+    coordinator: { id: 'other', addresses: ['other'], port: 1 },
+  }),
+  bridgeHealth: writeMessage('bridgeHealth', {
+    ...{ ring: 'idle', running: 0, queued: 0, tokensPerSecond: 0, uptimeSeconds: 0 },
+  }),
+}
 
 class Control {
   readonly world: World
@@ -36,7 +55,7 @@ class Control {
   #seconds = 0
   #brokerBackAt = Number.NEGATIVE_INFINITY
 
-  constructor(seed: number, { trace, mutation }: ControlOptions) {
+  constructor(seed: number, { trace }: ControlOptions) {
     this.world = new World(seed)
     this.world.trace = trace
     const { world } = this
@@ -53,15 +72,15 @@ class Control {
       kernelFrames: world.pick([0, 100]),
       speed: { job: world.pick([1, 8]), row: world.pick([0.3, 2]) },
     }
-    this.cluster = new Cluster(world, options, mutation)
+    this.cluster = new Cluster(world, options)
   }
 
-  go(): void {
+  async go(): Promise<void> {
     const { world, cluster } = this
     if (world.chance(0.3)) this.#newcomers()
-    world.runUntil(world.pick([2_000, 18_000]))
+    await world.runSettled(world.pick([2_000, 18_000]))
     cluster.head.load('first')
-    this.#awaitReady('after the first load')
+    await this.#awaitReady('after the first load')
     for (let at = 0; at < FAULTS_UNTIL; at += world.between(50, 1_500))
       world.after(at, () => cluster.request())
     let at = 0
@@ -69,34 +88,45 @@ class Control {
       at += world.between(200, FAULTS_UNTIL / 4)
       world.after(at, () => this.#fault())
     }
-    world.runUntil(world.now + FAULTS_UNTIL)
-    if (!world.runUntil(world.now + 60_000, () => this.#active === 0))
+    await world.runSettled(world.now + FAULTS_UNTIL)
+    if (!(await world.runSettled(world.now + 60_000, () => this.#active === 0)))
       throw new Error('a fault never ends')
-    this.#awaitReady('after the last fault')
+    await this.#awaitReady('after the last fault')
     for (let i = 0; i < 3; i++) cluster.request()
-    this.#awaitEnds()
+    await this.#awaitEnds()
+    await this.#awaitTruth()
     if (cluster.broker.taken > STORM)
       throw new Violation('storm', `${cluster.broker.taken} messages at the broker`)
   }
 
-  #awaitReady(when: string): void {
+  async #awaitReady(when: string): Promise<void> {
     const { world, cluster } = this
     const { head } = cluster
     // Whoever asked for a load is answered, whatever became of it.
     const loaded = () =>
       head.asked.every((reply) => head.outcomes.has(reply)) &&
-      (cluster.disk.plan?.model ? cluster.ready : true)
-    if (world.runUntil(world.now + READY_MS, loaded)) return
-    const { health } = cluster.head.coordinator
+      (cluster.plan?.model ? cluster.ready : true)
+    if (await world.runSettled(world.now + READY_MS, loaded)) return
+    const { health } = cluster.head.role.coordinator
     throw new Violation('ready', `the ring is not ready ${when}: ${JSON.stringify(health)}`)
   }
 
-  #awaitEnds(): void {
+  /** What strangers left on our topics is put right. */
+  async #awaitTruth(): Promise<void> {
+    const { world, cluster } = this
+    const { length } = cluster.untrue
+    if (length === 0) return
+    if (await world.runSettled(world.now + TRUTH_MS, () => cluster.untrue.length === 0)) return
+    throw new Violation('retained', `${cluster.untrue.join(', ')} stays wrong`)
+  }
+
+  async #awaitEnds(): Promise<void> {
     const { world, cluster } = this
     const told = () => cluster.requests.reduce((sum, r) => sum + r.told + (r.ended ? 1 : 0), 0)
     for (;;) {
       const before = told()
-      if (world.runUntil(world.now + 20_000, () => cluster.requests.every((r) => r.ended))) return
+      const ended = () => cluster.requests.every((r) => r.ended)
+      if (await world.runSettled(world.now + 20_000, ended)) return
       if (told() > before) continue
       const open = cluster.requests.filter((r) => !r.ended).map((r) => r.open.id)
       throw new Violation('hang', `nothing comes of ${open.join(', ')} any more`)
@@ -111,7 +141,7 @@ class Control {
     this.#active += 1
     cluster.disputed.add(id)
     world.after(world.between(0, 2_000), () => {
-      const pair = [cluster.members.get(id) as Member, cluster.twin(id)] as const
+      const pair = [cluster.members.get(id) as SimNode, cluster.twin(id)] as const
       const began = world.now
       const look = () => {
         // Both may play the part until one gives up.
@@ -138,9 +168,11 @@ class Control {
       'head',
       'head',
       'twin',
+      'twin',
       'rival',
       'old plan',
-      'garbage',
+      'foreign',
+      'foreign',
       'load',
       'missed',
     ]
@@ -154,7 +186,8 @@ class Control {
     else if (kind === 'rival') this.#rival()
     else if (kind === 'load') this.#load()
     else if (kind === 'missed') this.#missed(ms)
-    else this.#message(kind)
+    else if (kind === 'old plan') this.#oldPlan()
+    else this.#foreign()
   }
 
   #during(ms: number, mend: () => void): void {
@@ -308,14 +341,24 @@ class Control {
     })
   }
 
-  /** What a stranger may publish: a plan of an older epoch, or no plan at all. */
-  #message(kind: 'old plan' | 'garbage'): void {
+  /** A plan of an older epoch. */
+  #oldPlan(): void {
     const { world, cluster } = this
     const id = `n${world.integer(0, cluster.options.nodes - 1)}`
-    const topic = `mdi/desired/${id}`
     const old = writeMessage('desired', { epoch: 0, cluster: 'sim', assignment: null })
     if (cluster.broker.up)
-      cluster.broker.take(topic, kind === 'garbage' ? '{"epoch":' : old, world.chance(0.5))
+      cluster.broker.take(buildTopic('desired', { node: id }), old, world.chance(0.5))
+  }
+
+  /** A stranger's message on a retained topic of ours: garbage, nothing, or another cluster's. */
+  #foreign(): void {
+    const { world, cluster } = this
+    const node = `n${world.integer(0, cluster.options.nodes - 1)}`
+    const name = world.pick(retainedTopics)
+    const topic = buildTopic(name, { node, instance: 'x', request: 'x', verb: 'x' })
+    const payload = world.pick([...garbage, foreign[name] ?? ''])
+    world.log('FAULT', () => `${topic} ${payload.slice(0, 80)}`)
+    if (cluster.broker.up) cluster.broker.take(topic, payload, world.chance(0.7))
   }
 }
 
@@ -332,10 +375,25 @@ export type ControlResult = {
 }
 
 /** Runs one seed. @throws Violation, or whatever the code under test throws */
-export const runControl = (seed: number, options: ControlOptions = {}): ControlResult => {
+export const runControl = async (
+  seed: number,
+  options: ControlOptions = {},
+): Promise<ControlResult> => {
+  const restore = options.mutation?.plant() ?? (() => {})
+  // What a member throws where nobody waits for it would end its process.
   const control = new Control(seed, options)
-  control.go()
+  const unawaited = (error: unknown) => {
+    control.world.failure ??= error
+  }
+  process.on('unhandledRejection', unawaited)
+  try {
+    await control.go()
+  } finally {
+    restore()
+    process.off('unhandledRejection', unawaited)
+  }
   const { cluster, twins, rivals, pairs } = control
-  const { requests, plans, broker } = cluster
+  const { requests, broker, plan } = cluster
+  const plans = plan?.epoch ?? 0
   return { seed, requests: requests.length, plans, messages: broker.taken, twins, rivals, pairs }
 }

@@ -2,19 +2,10 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { MdiError } from '../../errors.ts'
 import { limits } from '../../limits.ts'
-import type { Caller, CallerSession, Doorway } from '../../ports.ts'
+import type { CallerSession, Doorway, DoorwayOptions } from '../../ports.ts'
 
-export type ListenerOptions = {
-  /** What it is, for sentences: "The voice service". */
-  what: string
-  visit(caller: Caller): CallerSession
-  /** Said to one who cannot be taken. */
-  crowded?: () => Uint8Array
-  /** Callers at once. */
-  most: number
-  /** Milliseconds; for tests. */
-  now?: () => number
-}
+/** @property now milliseconds; for tests */
+export type ListenerOptions = DoorwayOptions & { now?: () => number }
 
 /** One who hung up is waited for so long to read the rest. */
 const LINGER_MS = 5_000

@@ -142,6 +142,10 @@ export class TcpLinks implements Links {
     return this.#byKey.get(link.key)?.connection.send(frame) ?? false
   }
 
+  hangUp(link: Link, reason: string): void {
+    this.#byKey.get(link.key)?.connection.close(reason)
+  }
+
   pause(link: Link, paused: boolean): void {
     this.#byKey.get(link.key)?.connection.pause(paused)
   }

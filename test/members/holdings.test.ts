@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Holdings } from '../../services/lifecycle/holdings.ts'
+import { Holdings } from '../../services/members/holdings.ts'
 import { manifestReference } from '../../services/model/manifest.ts'
 import type { Manifest } from '../../services/model/spec.ts'
 import type { Assignment } from '../../services/wire/control.ts'
@@ -24,7 +24,10 @@ test('a fetch that was given up does not leave its manifest under the next assig
     if (name === 'a') await slow.promise
     return getModel.call(store, name)
   }
-  const holdings = new Holdings(store, 'me', () => Promise.reject(new Error('nobody is dialed')))
+  const holdings = new Holdings(store, 'me', {
+    manifest: () => Promise.reject(new Error('nobody is asked')),
+    records: async () => {},
+  })
   const first = holdings.fetch(assignmentOf(a), () => {})
   await holdings.fetch(assignmentOf(b), () => {})
   slow.resolve()
