@@ -6,6 +6,7 @@
 import type { MdiError } from '../errors.ts'
 import type { Progress } from '../ports.ts'
 import type { Actual, Assignment, Desired, LinkState, Online } from '../wire/control.ts'
+import { isOlder } from './epoch.ts'
 import { type TwinAnswer, TwinCheck, type TwinWord } from './twin.ts'
 
 /** What a node is: its state without what it is doing. */
@@ -137,7 +138,7 @@ export class Agent {
       const message = `An assignment for the cluster ${desired.cluster} is not for this node.`
       return [{ kind: 'log', level: 'warning', message }]
     }
-    if (desired.epoch < this.#epoch) {
+    if (isOlder(desired.epoch, this.#epoch)) {
       const message = `A plan of epoch ${desired.epoch} is older than ${this.#epoch}: refused.`
       return [{ kind: 'log', level: 'warning', message }]
     }

@@ -10,6 +10,7 @@ import { partition } from '../plan/partition.ts'
 import type { BridgeHealth, BridgeInfo, Desired, NodeState, Online } from '../wire/control.ts'
 import type { Peer } from '../wire/values.ts'
 import type { VerbData, VerbRequest } from '../wire/verbs.ts'
+import { epochAfter, isOlder, nextEpoch } from './epoch.ts'
 import { healthOf, leftOut, sentence } from './health.ts'
 import {
   checkPlan,
@@ -19,6 +20,7 @@ import {
   type Plan,
   peerOf,
   planNodes,
+  playsItsPart,
   samePeer,
 } from './plan.ts'
 import { Roster } from './roster.ts'
@@ -138,11 +140,16 @@ export class Coordinator {
     const stage = this.#plan.stages.find((s) => s.peer.id === node.id)
     // A node outside the plan may have a higher epoch, from another coordinator or from before
     // our memory. It must not disturb the ring. It counts when the next plan is made.
-    if (!stage) return node.epoch < this.#plan.epoch ? [this.#desire(node.id)] : []
-    if (node.epoch > this.#plan.epoch) return this.#replan(node.epoch + 1)
+    const { epoch } = this.#plan
+    // It refuses our plan as older. One that is far off follows it.
+    const ahead = isOlder(epoch, node.epoch)
+    const again = node.epoch !== epoch && !ahead ? [this.#desire(node.id)] : []
+    if (!stage) return again
+    // Somebody else told it a plan of this number, so it refuses ours.
+    const another = node.epoch === epoch && !playsItsPart(this.#plan, node)
+    if (ahead || another) return this.#replan(nextEpoch(node.epoch))
     const relocated = this.#relocate()
-    if (relocated.length > 0) return relocated
-    return node.epoch < this.#plan.epoch ? [this.#desire(node.id)] : []
+    return relocated.length > 0 ? relocated : again
   }
 
   /**
@@ -164,7 +171,7 @@ export class Coordinator {
       moved = true
       return { ...stage, peer: now }
     })
-    return moved ? this.#setPlan({ ...this.#plan, stages, epoch: this.#plan.epoch + 1 }) : []
+    return moved ? this.#setPlan({ ...this.#plan, stages, epoch: nextEpoch(this.#plan.epoch) }) : []
   }
 
   #desire(node: string): CoordinatorEffect {
@@ -193,7 +200,7 @@ export class Coordinator {
 
   get #nextEpoch(): number {
     const seen = this.#roster.usable.map((n) => n.epoch)
-    return Math.max(this.#plan.epoch, ...seen) + 1
+    return epochAfter(this.#plan.epoch, seen)
   }
 
   #load(reply: string, request: VerbRequest<'load'>, model: LoadModel): CoordinatorEffect[] {

@@ -10,13 +10,13 @@ import {
   type Online,
 } from '../wire/control.ts'
 import { checkValue } from '../wire/json.ts'
-import { type Peer, peerSchema } from '../wire/values.ts'
+import { epochSchema, type Peer, peerSchema } from '../wire/values.ts'
 
 const { first, end, arithmetic, wire, context } = assignmentSchema.shape
 
 const planSchema = z
   .object({
-    epoch: z.int().min(0).max(limits.epochs),
+    epoch: epochSchema,
     /** Null where nothing is to be loaded. */
     model: modelReferenceSchema.nullable(),
     /** Each with the addresses that its node had when the plan was made. */
@@ -62,6 +62,13 @@ export const peerOf = (node: Online): Peer => ({
 
 export const samePeer = (a: Peer, b: Peer): boolean =>
   a.id === b.id && a.port === b.port && JSON.stringify(a.addresses) === JSON.stringify(b.addresses)
+
+/** Whether a node that follows a plan of the same number plays its part of this very plan. */
+export const playsItsPart = (plan: Plan, { id, assignment }: Online): boolean => {
+  const stage = plan.stages.find((s) => s.peer.id === id)
+  const { model, first, end } = assignment
+  return model?.manifest === plan.model?.manifest && first === stage?.first && end === stage?.end
+}
 
 const isLoopback = (address: string): boolean => address.startsWith('127.') || address === '::1'
 
