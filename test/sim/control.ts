@@ -272,8 +272,10 @@ class Control {
   #rival(): void {
     const { world, cluster } = this
     const { head, broker } = cluster
-    // Where the broker is away or the coordinator is, the rival may rightly be the one.
+    // Where the broker is away or the coordinator is, the rival may rightly be the one. So it may
+    // where the broker has just come back, since then both ask.
     if (this.#active > 0 || !broker.up || !head.working) return
+    if (world.now - this.#brokerBackAt < 4_000) return
     this.rivals += 1
     this.#active += 1
     this.#seconds += 1
