@@ -1,17 +1,16 @@
 /**
- * The starter's part of the ring, pure: it runs the scheduler, computes the first stage and
- * the head, and finds out whether the ring is whole. A ring is whole when a reset visit,
- * which closes every sequence, has gone round it; until then nothing else is sent. So a
- * ring that was broken is whole again with no one's help, and nothing of before is left.
+ * The starter's part of the ring, pure: it runs the scheduler, and computes the first stage and
+ * the head.
  */
-
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { HeadResult, Job, JobOutput, NextRow } from '../ports.ts'
 import { packActivations, unpackActivations } from '../wire/codec.ts'
-import type { KvOperation, Segment, VisitFrame, WireType } from '../wire/frame.ts'
+import type { VisitFrame, WireType } from '../wire/frame.ts'
 import type { Fault } from '../wire/hello.ts'
 import type { End, Open, Token } from '../wire/requests.ts'
+import { isWhatRan, RunningAhead } from './ahead.ts'
+import { RingReset } from './reset.ts'
 import { Scheduler, type SchedulerOptions, type Visit } from './scheduler.ts'
 
 export type StarterOptions = SchedulerOptions & {
@@ -61,11 +60,6 @@ type Computing = {
 }
 type Returned = { visit: Visit; x: Float32Array }
 
-/** A reset that has not come back within this time is sent again. */
-const RESET_AGAIN_MS = 1_000
-/** Faults that come in a row bring no more resets than this allows. */
-const RESET_LEAST_MS = 200
-
 export class Starter {
   readonly #options: StarterOptions
   readonly #scheduler: Scheduler
@@ -73,15 +67,9 @@ export class Starter {
   readonly #visits = new Map<number, Visit>()
   #returned: Returned[] = []
   #computing: Computing | undefined
-  /** What enters next; it was drawn while rows were computed ahead that it does not have. */
-  #drawn: Visit | undefined
-  /** Takes such rows back out of this node's caches. */
-  #undo: KvOperation[] = []
+  readonly #ahead = new RunningAhead()
+  readonly #reset = new RingReset()
   #links = { next: false, previous: false }
-  #whole = false
-  /** Number of the reset that is to come back. */
-  #resetting: number | undefined
-  #resetAt = Number.NEGATIVE_INFINITY
   #progressAt = 0
   #jobs = 0
 
@@ -93,7 +81,7 @@ export class Starter {
   }
 
   get whole(): boolean {
-    return this.#whole
+    return this.#reset.whole
   }
 
   /** Frames that are here; never above `limits.queueFrames`. */
@@ -133,7 +121,7 @@ export class Starter {
   }
 
   #open(request: Open, now: number): StarterEffect[] {
-    if (!this.#whole) return [errorEnd(request.id, 'not-ready', 'The ring is not ready yet.')]
+    if (!this.whole) return [errorEnd(request.id, 'not-ready', 'The ring is not ready yet.')]
     const refused = this.#refusal(request)
     if (refused) return [errorEnd(request.id, refused.code, refused.message)]
     this.#scheduler.open(request)
@@ -179,7 +167,7 @@ export class Starter {
   }
 
   #tick(now: number): StarterEffect[] {
-    if (this.#whole && this.load.visits > 0 && now - this.#progressAt > limits.visitMs) {
+    if (this.whole && this.load.visits > 0 && now - this.#progressAt > limits.visitMs) {
       const { next, node } = this.#options
       const reason = `no visit came back from behind it for ${limits.visitMs / 1000} s`
       return this.#broken(next ?? node, reason, now)
@@ -203,15 +191,11 @@ export class Starter {
 
   /** Ends every request with one sentence, and starts to find out when the ring is whole. */
   #end(code: MdiError['code'], sentence: string, ring: string, now: number): StarterEffect[] {
-    const was = this.#whole
-    this.#whole = false
-    this.#resetting = undefined
+    const was = this.#reset.begin()
     this.#visits.clear()
     if (this.#computing) this.#computing.stale = true
     this.#returned = []
-    this.#drawn = undefined
-    // The reset clears them with all others.
-    this.#undo = []
+    this.#ahead.clear()
     const effects: StarterEffect[] = this.#scheduler
       .clear()
       .map((id) => errorEnd(id, code, sentence))
@@ -222,11 +206,13 @@ export class Starter {
   #proceed(now: number): StarterEffect[] {
     if (this.#computing) return []
     if (!this.#links.next || !this.#links.previous) return []
-    if (!this.#whole) return this.#reset(now)
+    if (!this.whole) {
+      const reset = this.#reset.due(now, () => this.#scheduler.takeNumber())
+      return reset ? [this.#compute(reset, 'first', this.#firstJob(reset))] : []
+    }
     const returned = this.#returned.shift()
     if (returned) return this.#computeHead(returned)
-    const visit = this.#drawn ?? this.#scheduler.next()
-    this.#drawn = undefined
+    const visit = this.#ahead.take() ?? this.#scheduler.next()
     if (!visit) return []
     this.#enter(visit, now)
     return [this.#compute(visit, 'first', this.#firstJob(visit))]
@@ -237,28 +223,10 @@ export class Starter {
     if (this.load.visits === 1) this.#progressAt = now
   }
 
-  // Repeated under the same number: whichever of them comes back counts, since a ring may be
-  // slower than the time after which it is repeated, and none of them is missed when lost.
-  #reset(now: number): StarterEffect[] {
-    const wait = this.#resetting === undefined ? RESET_LEAST_MS : RESET_AGAIN_MS
-    if (now - this.#resetAt < wait) return []
-    this.#resetAt = now
-    this.#resetting ??= this.#scheduler.takeNumber()
-    const number = this.#resetting
-    const visit: Visit = {
-      number,
-      operations: [{ kind: 'reset', sequence: 0 }],
-      segments: [],
-      tokens: new Int32Array(0),
-      head: [],
-    }
-    return [this.#compute(visit, 'first', this.#firstJob(visit))]
-  }
-
   #firstJob(visit: Visit): Job {
     const alone = this.#options.previous === null
     return {
-      operations: [...this.#undo.splice(0), ...visit.operations],
+      operations: [...this.#ahead.takeUndo(), ...visit.operations],
       segments: visit.segments,
       input: visit.tokens,
       output: alone ? 'wanted' : 'rows',
@@ -268,9 +236,7 @@ export class Starter {
 
   #computeHead({ visit, x }: Returned): StarterEffect[] {
     const head: Job = { operations: [], segments: [], input: x, output: 'wanted', head: visit.head }
-    // Until an answer has gone to the main thread and the next job has come back, the engine
-    // would stand still: once a token, and longest where every core computes.
-    const next = this.#drawn ? undefined : this.#scheduler.follow(visit.number)
+    const next = this.#ahead.overtaken ? undefined : this.#scheduler.follow(visit.number)
     return [this.#compute(visit, 'head', next ? { ...head, next } : head)]
   }
 
@@ -285,11 +251,11 @@ export class Starter {
     if (computing?.job !== job || computing.stale) return []
     const effects = this.#complete(computing.visit.number, results, now)
     const visit = this.#scheduler.next()
-    if (visit && isThat(visit, computing.ahead, results)) {
+    if (visit && isWhatRan(visit, computing.ahead, results)) {
       this.#enter(visit, now)
       this.#computing = { ...computing, visit, part: 'first' }
     } else {
-      this.#drawn = visit
+      this.#ahead.overtake(visit)
       this.#computing = { ...computing, part: 'unwanted' }
     }
     return effects
@@ -302,10 +268,8 @@ export class Starter {
     const { visit, part, ahead, stale } = computing
     const effects: StarterEffect[] = []
     if (!stale) {
-      if (part === 'unwanted') {
-        for (const { sequence, position } of ahead)
-          this.#undo.push({ kind: 'truncate', sequence, length: position })
-      } else if (part === 'head' || this.#options.previous === null)
+      if (part === 'unwanted') this.#ahead.unwanted(ahead)
+      else if (part === 'head' || this.#options.previous === null)
         effects.push(
           ...this.#complete(visit.number, 'results' in output ? output.results : [], now),
         )
@@ -340,7 +304,7 @@ export class Starter {
   #visit(frame: VisitFrame, now: number): StarterEffect[] {
     const { epoch, hidden, previous, node } = this.#options
     if (frame.epoch !== epoch) return []
-    if (frame.number === this.#resetting) return this.#complete(frame.number, [], now)
+    if (this.#reset.awaits(frame.number)) return this.#complete(frame.number, [], now)
     const visit = this.#visits.get(frame.number)
     if (!visit) return []
     const fault = (reason: string) => this.#broken(previous ?? node, reason, now)
@@ -363,9 +327,8 @@ export class Starter {
     now: number,
   ): StarterEffect[] {
     this.#progressAt = now
-    if (number === this.#resetting) {
-      this.#resetting = undefined
-      this.#whole = true
+    if (this.#reset.awaits(number)) {
+      this.#reset.done()
       return [{ kind: 'ring', whole: true }, ...this.#proceed(now)]
     }
     this.#visits.delete(number)
@@ -373,20 +336,6 @@ export class Starter {
       .complete(number, results)
       .map((o) => (o.kind === 'token' ? { kind: 'token', token: o.token } : o))
   }
-}
-
-/** Whether a visit is what was computed ahead of it. */
-const isThat = (
-  visit: Visit,
-  ahead: readonly NextRow[],
-  results: readonly HeadResult[],
-): boolean => {
-  if (visit.operations.length > 0 || visit.segments.length !== ahead.length) return false
-  return ahead.every((a, i) => {
-    const { sequence, position, rows } = visit.segments[i] as Segment
-    const same = sequence === a.sequence && position === a.position && rows === a.rows
-    return same && visit.tokens[i] === (a.token ?? results[i]?.token)
-  })
 }
 
 const errorEnd = (id: string, code: MdiError['code'], message: string): StarterEffect => ({
