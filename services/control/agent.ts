@@ -3,7 +3,7 @@
  * join the ring), and reports the actual state. Whatever it knows that must survive a
  * reboot is kept by the `keep` effect, so that a board needs no one to tell it what to do.
  */
-import type { ErrorCode, MdiError } from '../errors.ts'
+import type { MdiError } from '../errors.ts'
 import type { Progress } from '../ports.ts'
 import type { Actual, Assignment, Desired, LinkState, Online } from '../wire/control.ts'
 
@@ -63,10 +63,7 @@ const LARGER_MS = 4_000
 const REPLIES = 4
 /** One that is no newcomer says so often that it is here, and then leaves it at that. */
 const ANSWERS = 16
-/** Errors that the same assignment cannot get over by trying again soon. */
-const slow: readonly ErrorCode[] = ['out-of-memory', 'unsupported', 'bad-value']
-/** Errors of which whoever waits is told at once; of others, when so many tries have failed. */
-const lasting: readonly ErrorCode[] = [...slow, 'disk-full', 'bad-file', 'store']
+/** Whoever waits is told at once of an error that lasts; of others, when so many tries failed. */
 const TRIES = 3
 
 /** Another node of our id: how often it was heard, since when and last, and when it was asked. */
@@ -254,11 +251,11 @@ export class Agent {
     if (work !== this.#work || !assignment) return []
     this.#phase('failed', assignment)
     this.#tries += 1
-    const lasts = lasting.includes(error.code) || this.#tries >= TRIES
+    const { again } = error.row
+    const lasts = again !== 'now' || this.#tries >= TRIES
     this.#actual = { ...this.#actual, error: error.message, lasting: lasts }
-    const wait = slow.includes(error.code)
-      ? RETRY_MOST_MS
-      : Math.min(RETRY_MOST_MS, (this.#retry?.wait ?? RETRY_MS / 2) * 2)
+    const doubled = Math.min(RETRY_MOST_MS, (this.#retry?.wait ?? RETRY_MS / 2) * 2)
+    const wait = again === 'never' ? RETRY_MOST_MS : doubled
     this.#retry = { at: now + wait, wait }
     return [{ kind: 'log', level: 'warning', message: error.message }, this.#tell(now)]
   }

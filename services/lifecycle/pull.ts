@@ -202,9 +202,8 @@ const fetchFirst = async (
       return { ...(await fetchSource(source, place, expectedBytes, options)), source }
     } catch (error) {
       await dropEmpty(place)
-      const elsewhere =
-        error instanceof MdiError && ['not-found', 'download', 'bad-file'].includes(error.code)
-      if (!elsewhere || i === sources.length - 1) throw error
+      if (!(error instanceof MdiError) || !error.row.elsewhere || i === sources.length - 1)
+        throw error
       options.onTrouble?.(`${error.message} Trying the next source.`)
     }
   }
@@ -292,8 +291,7 @@ export const pull = async (
     await rm(folder, { recursive: true, force: true })
     return kept ? { ...imported, kept } : imported
   } catch (error) {
-    const useless =
-      error instanceof MdiError && ['bad-file', 'unsupported'].includes(error.code) && !keep
+    const useless = error instanceof MdiError && error.row.content && !keep
     if (useless && !local) {
       await rm(place, { recursive: true, force: true })
       await dropEmpty(folder)

@@ -245,7 +245,7 @@ export class StageRole {
     const part = { manifest, ...range, arithmetic, context }
     const load = () => this.#withRoom(() => engine.load(part, onProgress))
     const report = await load().catch(async (error) => {
-      const lost = error instanceof MdiError && ['bad-file', 'not-found'].includes(error.code)
+      const lost = error instanceof MdiError && error.row.elsewhere
       if (!lost) throw error
       // A record proved damaged, and is one no longer: another node may have it.
       log.tell('warning', error.message)

@@ -3,7 +3,7 @@
  * that come back, and cuts them into text; whoever asked (command line, MQTT, a voice
  * assistant) sees only events.
  */
-import { MdiError } from '../errors.ts'
+import { errorFrom, MdiError } from '../errors.ts'
 import { type ChatFormat, type ChatMessage, cutHistory } from '../model/chat.ts'
 import type { Manifest, TextSpec } from '../model/spec.ts'
 import { TextStream } from '../model/stream.ts'
@@ -222,11 +222,8 @@ export class Generations {
     const { answer, startedAt, firstAt, lastAt, stopped } = running
     if (!stopped) this.#emit(running, running.stream.flush())
     if (end.reason === 'error' && !stopped) {
-      const { code, message } = end.error ?? {
-        code: 'node-lost',
-        message: 'The request was ended.',
-      }
-      running.listener.error(new MdiError(code as MdiError['code'], message))
+      const lost = { code: 'node-lost', message: 'The request was ended.' }
+      running.listener.error(errorFrom(end.error ?? lost))
       return
     }
     answer.reason = stopped ? 'end' : end.reason

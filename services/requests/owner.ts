@@ -82,7 +82,7 @@ export class Owner implements TokenSource {
     const request = { open, listener, sent: again, nextStep, cancelled: false, again }
     this.#requests.set(open.id, request)
     if (!this.#starter) {
-      this.#end(open.id, 'not-ready', 'No model is loaded; load one first.')
+      this.#end(open.id, 'no-model', 'No model is loaded; load one first.')
       return
     }
     if (this.#link) this.#send(request)

@@ -1,5 +1,5 @@
 /**
- * The request core at work: whatever asks (MQTT, a voice assistant) comes to this desk, and
+ * The request core at work: whatever asks (MQTT, a voice assistant) comes here, and
  * what it asks goes to the starter of the ring that is loaded now. A coordinator has one, and
  * every gateway.
  */
@@ -219,7 +219,7 @@ export class RequestService {
     const side = await this.#side()
     const loaded = this.#ring?.model
     if (!side || loaded === undefined)
-      throw new MdiError('not-ready', 'No model is loaded; load one with `mdi load MODEL`.')
+      throw new MdiError('no-model', 'No model is loaded; load one with `mdi load MODEL`.')
     if (name !== undefined && name !== loaded)
       throw new MdiError('not-found', `The model ${name} is not loaded; ${loaded} is.`)
     const why = runs ? undefined : this.#guide?.notReady()

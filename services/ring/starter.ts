@@ -297,7 +297,7 @@ export class Starter {
     if (this.#computing?.job !== job) return []
     this.#computing = undefined
     // It is the model that is of no use: the node is there.
-    if (error.code === 'bad-file') return this.#end(error.code, error.message, error.message, now)
+    if (error.row.content) return this.#end(error.code, error.message, error.message, now)
     return this.#broken(this.#options.node, error.message, now)
   }
 

@@ -61,7 +61,7 @@ const pool = async <T>(
   for (const result of results) if (result.status === 'rejected') throw result.reason
 }
 
-const away = ({ code }: MdiError): boolean => code === 'node-lost' || code === 'peer-refused'
+const away = ({ row }: MdiError): boolean => row.elsewhere === 'away'
 
 /** Where a source could not be reached, it is worth waiting for it. */
 const roundsOf = (error: MdiError | undefined): number =>
@@ -69,14 +69,14 @@ const roundsOf = (error: MdiError | undefined): number =>
 
 /** Of what several sources answered, what a person can act on: that one lacks it is the least. */
 const moreTelling = (a: MdiError | undefined, b: MdiError): MdiError => {
-  const rank = (error: MdiError) => (error.code === 'not-found' ? 0 : away(error) ? 2 : 1)
+  const rank = (error: MdiError) => (error.row.elsewhere === 'lacking' ? 0 : away(error) ? 2 : 1)
   return a && rank(a) >= rank(b) ? a : b
 }
 
 /** A source's own words do not say whose they are. */
 const named = (error: MdiError, { peer }: PeerSource): MdiError =>
-  error.code === 'not-found'
-    ? new MdiError('not-found', `Node ${peer.id} lacks it: ${error.message}`)
+  error.row.elsewhere === 'lacking'
+    ? new MdiError(error.code, `Node ${peer.id} lacks it: ${error.message}`)
     : error
 
 /** The sources of one transfer. */
@@ -210,7 +210,8 @@ export const fetchRecords = (
   })
 
 /** Whether a source sent bytes that are not what they should be. */
-const isWrong = (error: unknown): boolean => error instanceof MdiError && error.code === 'bad-file'
+const isWrong = (error: unknown): boolean =>
+  error instanceof MdiError && error.row.elsewhere === 'wrong'
 
 /** One record. A source whose bytes prove wrong is not asked for it again. */
 const fetchRecord = async (

@@ -105,7 +105,7 @@ describe('a house and its ring', {
     assert.deepEqual(outcome, { type: 'not-handled', data: { text: 'No model is loaded yet.' } })
     pub(broker, 'mdi/bridge/request/generate', { prompt: 'x', transaction: 'early' })
     const answer = await told(heard, 'mdi/bridge/response/generate')
-    assert.deepEqual([answer.status, answer.code], ['error', 'not-ready'])
+    assert.deepEqual([answer.status, answer.code], ['error', 'no-model'])
   })
 
   test('a request while loading is told so; then the ring answers', async () => {
