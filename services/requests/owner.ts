@@ -4,6 +4,7 @@
  * they end with one sentence that names the starter.
  */
 import type { Clock, Link, LinkEvent, Links } from '../ports.ts'
+import { FrameQueue } from '../ring/framequeue.ts'
 import type { TokenListener } from '../ring/ledger.ts'
 import type { PlainDraft } from '../wire/frame.ts'
 import { readJson, writeJson } from '../wire/json.ts'
@@ -13,9 +14,6 @@ import type { TokenSource } from './tokensource.ts'
 
 /** How long a request waits for a lost starter: with the link's own bound under 5 s. */
 const PATIENCE_MS = 1_500
-
-/** A link that took no more frames is tried again after this time. */
-const AGAIN_MS = 10
 
 type Request = {
   open: Open
@@ -36,9 +34,8 @@ export class Owner implements TokenSource {
   #starter: Peer | undefined
   #link: Link | undefined
   #stopWaiting: (() => void) | undefined
-  /** What the link has not taken yet; it takes only so many frames at once. */
-  #unsent: { frame: PlainDraft; request?: Request }[] = []
-  #stopAgain: (() => void) | undefined
+  /** What the link has not taken yet, and whose it is. */
+  readonly #unsent: FrameQueue<Request | undefined>
   /**
    * Cancelled and ended here, and from which step on; the ring may still run them, until it has
    * told their end.
@@ -49,6 +46,7 @@ export class Owner implements TokenSource {
   constructor(links: Links, clock: Clock) {
     this.#links = links
     this.#clock = clock
+    this.#unsent = new FrameQueue(links, clock)
   }
 
   /** Requests that have not ended. */
@@ -93,16 +91,15 @@ export class Owner implements TokenSource {
   close(): void {
     this.#closed = true
     this.#requests.clear()
-    this.#unsent = []
+    this.#unsent.clear()
     this.#stopWaiting?.()
-    this.#stopAgain?.()
   }
 
   /** Forgets a request and does not end it: the starter runs on with it. */
   release(id: string): void {
     const request = this.#requests.get(id)
     this.#requests.delete(id)
-    if (request) this.#unsent = this.#unsent.filter((u) => u.request !== request)
+    if (request) this.#unsent.forget((whose) => whose === request)
   }
 
   cancel(id: string): void {
@@ -124,6 +121,7 @@ export class Owner implements TokenSource {
     const { link } = event
     if (event.kind === 'up') {
       this.#link = link
+      this.#unsent.use(link)
       this.#stopWaiting?.()
       this.#stopWaiting = undefined
       for (const [id, fromStep] of this.#cancelled) {
@@ -168,33 +166,13 @@ export class Owner implements TokenSource {
 
   #frame(kind: 'open' | 'cancel' | 'attach', value: unknown, request?: Request): void {
     const frame: PlainDraft = { kind, epoch: 0, number: 0, body: writeJson(value) }
-    this.#unsent.push({ frame, ...(request && { request }) })
-    if (!this.#stopAgain) this.#flush()
-  }
-
-  #flush(): void {
-    const link = this.#link
-    if (!link) return
-    let sent = 0
-    for (const { frame } of this.#unsent) {
-      if (!this.#links.send(link, frame)) break
-      sent += 1
-    }
-    this.#unsent.splice(0, sent)
-    if (this.#unsent.length === 0) return
-    this.#stopAgain = this.#clock.after(AGAIN_MS, () => {
-      this.#stopAgain = undefined
-      this.#flush()
-    })
+    this.#unsent.push(frame, request)
   }
 
   /** Whoever is still there attaches, or opens, over the next link. */
   #down(): void {
     this.#link = undefined
-    for (const { request } of this.#unsent) if (request) request.sent = false
-    this.#unsent = []
-    this.#stopAgain?.()
-    this.#stopAgain = undefined
+    for (const request of this.#unsent.clear()) if (request) request.sent = false
     for (const request of [...this.#requests.values()])
       if (request.cancelled) this.#endCancelled(request)
   }

@@ -1,11 +1,10 @@
 /** Room on a disk, asked before it is used. */
 import { statfs } from 'node:fs/promises'
 import { codeOf, isDiskFull, MdiError } from '../../errors.ts'
+import { mb } from '../../units.ts'
 
 /** Left free for everything else. */
 const RESERVE_BYTES = 64 << 20
-
-const mb = (n: number): string => `${Math.ceil(n / 1e6).toLocaleString('en')} MB`
 
 /** Bytes that can be written in a folder. */
 export const freeBytes = async (folder: string, spare: number = RESERVE_BYTES): Promise<number> => {
