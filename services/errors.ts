@@ -1,82 +1,91 @@
 /**
- * Operating errors: what can go wrong in use, as one table. A row says everything that is decided
- * by an error's code; nowhere else is a list of codes. Anything else that is thrown is a broken
- * invariant: the process ends, and the service manager starts it again.
+ * Operating errors: what can go wrong in use, as one table. Each has a code and a row that
+ * decides what is done about it, so that nobody keeps lists of codes; the sentence for the
+ * person is made where it happens. Anything else that is thrown is a broken invariant: the
+ * process ends and the service manager starts it again.
  */
 
 /** Exit statuses of the command line, after BSD's sysexits.h where one fits. */
 export const ExitStatus = { ok: 0, failure: 1, usage: 2, interrupted: 130 } as const
 
+/** What a voice says: the error's own sentence, or one of the fixed sentences of `voice/speech`. */
+type Spoken =
+  | 'message'
+  | 'broken'
+  | 'noModel'
+  | 'notReady'
+  | 'notUnderstood'
+  | 'tooLate'
+  | 'tooLong'
+
 export type ErrorRow = {
-  /** Exit status of the command line. */
+  /** With which the command line ends. */
   exit: number
-  /** Status of an HTTP answer (RFC 9110; 499 is nginx's for a client that went away). */
+  /** Status of an answer by HTTP. */
   http: number
-  /**
-   * Whether the very same may be tried again without a person. `now`: it may work the next
-   * moment. `later`: something must change first, which may happen by itself. `never`: a person
-   * must change something.
-   */
-  again: 'now' | 'later' | 'never'
-  /**
-   * Whether another source (a node, a server) may give what this one did not, and why: this one
-   * is away, lacks it, or gave something wrong.
-   */
-  elsewhere: false | 'away' | 'lacking' | 'wrong'
-  /** The bytes of a file are to blame: they are of no use however often they are fetched. */
+  /** When the very same may be asked again of the very same, with hope. */
+  again: 'at-once' | 'later' | 'never'
+  /** Another source or node may do what this one cannot. */
+  elsewhere: boolean
+  /** It does not pass by itself: somebody has to do something, so whoever waits is told. */
+  person: boolean
+  /** What was read is at fault, so it is of no use to keep it. */
   content: boolean
-  /** What a voice says: a key of its sentences; `own`: the error's own sentence. */
-  spoken: 'notReady' | 'noModel' | 'tooLong' | 'own'
+  spoken: Spoken
 }
 
-/** What most errors are; a row says what is different. */
-const usual: ErrorRow = {
-  exit: ExitStatus.failure,
-  http: 500,
-  again: 'never',
-  elsewhere: false,
-  content: false,
-  spoken: 'notReady',
-}
+const row = (
+  http: number,
+  again: ErrorRow['again'],
+  spoken: Spoken,
+  more: Partial<Omit<ErrorRow, 'http' | 'again' | 'spoken'>> = {},
+): ErrorRow => ({
+  ...{ exit: ExitStatus.failure, http, again, elsewhere: false, person: false, content: false },
+  ...{ spoken, ...more },
+})
 
-/** Every operating error's code. */
+const person = true
+const elsewhere = true
+const content = true
+
+/** Every operating error's code. `test/errors.test.ts` says of each why it has its values. */
 export const errorTable = {
   /** A word or option of the command line is wrong. */
-  usage: { ...usual, exit: ExitStatus.usage, http: 400 },
-  /** A file, model, node or sequence that was named is not there. A node may bring it. */
-  'not-found': { ...usual, http: 404, again: 'now', elsewhere: 'lacking' },
-  /** A file is damaged, cut short or hostile. It is fetched or made again meanwhile. */
-  'bad-file': { ...usual, again: 'later', elsewhere: 'wrong', content: true },
+  usage: row(400, 'never', 'notUnderstood', { exit: ExitStatus.usage, person }),
+  /** A file, model, node or sequence that was named is not there. */
+  'not-found': row(404, 'never', 'notReady', { elsewhere }),
+  /** A file is damaged, cut short or hostile. */
+  'bad-file': row(500, 'never', 'broken', { elsewhere, person, content }),
   /** A file is sound but asks for something that is not built. */
-  unsupported: { ...usual, http: 501, content: true },
+  unsupported: row(501, 'never', 'broken', { person, content }),
   /** A file cannot be fetched: its server is away, or refuses it. */
-  download: { ...usual, http: 502, again: 'now', elsewhere: 'away' },
-  /** The disk is full. Somebody may remove something. */
-  'disk-full': { ...usual, http: 507, again: 'later' },
+  download: row(502, 'later', 'notReady', { elsewhere }),
+  /** The disk is full. */
+  'disk-full': row(507, 'later', 'broken', { person }),
   /** The store cannot be opened, is in use or is damaged. */
-  store: { ...usual, again: 'later' },
+  store: row(500, 'later', 'broken', { person }),
   /** Memory does not suffice; refused beforehand with the figures. */
-  'out-of-memory': { ...usual, http: 507 },
+  'out-of-memory': row(507, 'never', 'broken', { person }),
   /** The prompt does not fit into the context. */
-  'too-long': { ...usual, http: 400, spoken: 'tooLong' },
+  'too-long': row(400, 'never', 'tooLong', { person }),
   /** A value given by a person or a message has the wrong form. */
-  'bad-value': { ...usual, http: 400 },
+  'bad-value': row(400, 'never', 'notUnderstood', { person }),
   /** A node of the ring was lost or cannot be reached. */
-  'node-lost': { ...usual, http: 503, again: 'now', elsewhere: 'away' },
-  /** The ring is not ready for the request. */
-  'not-ready': { ...usual, http: 503, again: 'now' },
-  /** No model is loaded: somebody must load one. */
-  'no-model': { ...usual, http: 503, again: 'later', spoken: 'noModel' },
-  /** All places are taken; the sentence says for how long. */
-  busy: { ...usual, http: 429, again: 'later', spoken: 'own' },
+  'node-lost': row(503, 'later', 'notReady', { elsewhere }),
+  /** No ring is ready for the request. */
+  'not-ready': row(503, 'later', 'notReady'),
+  /** No model is loaded, and nobody has asked for one. */
+  'no-model': row(503, 'later', 'noModel', { person }),
+  /** All places are taken. */
+  busy: row(429, 'later', 'message', { elsewhere }),
   /** The person or the client cancelled. */
-  cancelled: { ...usual, exit: ExitStatus.interrupted, http: 499, again: 'now' },
+  cancelled: row(499, 'at-once', 'notReady', { exit: ExitStatus.interrupted }),
   /** The broker cannot be reached or refuses us. */
-  broker: { ...usual, http: 503, again: 'now' },
+  broker: row(503, 'later', 'notReady'),
   /** A peer speaks another version, epoch or cluster. */
-  'peer-refused': { ...usual, http: 502, again: 'now', elsewhere: 'away' },
+  'peer-refused': row(502, 'later', 'notReady', { elsewhere }),
   /** Something took longer than its bound. */
-  timeout: { ...usual, http: 504, again: 'now', elsewhere: 'away' },
+  timeout: row(504, 'later', 'tooLate'),
 } as const satisfies Record<string, ErrorRow>
 
 export type ErrorCode = keyof typeof errorTable
@@ -91,7 +100,7 @@ export class MdiError extends Error {
     this.code = code
   }
 
-  /** What is decided by its code. */
+  /** What is to be done about it. */
   get row(): ErrorRow {
     return errorTable[this.code]
   }

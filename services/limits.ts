@@ -97,8 +97,10 @@ export const limits = {
   framesInFlight: 48,
   /** Nodes of one ring: each has a sequence in flight, and one frame is left for prompts. */
   stages: 47,
-  /** Plans are numbered below this; whoever tells of more was set up by no coordinator. */
+  /** Plans are numbered below this, and then from 1 again. No coordinator says this or more. */
   epochs: 0x7fff_ffff,
+  /** A plan is older than another if it is behind by so many steps at most. */
+  epochSteps: 0x10_0000,
   /** Peers that a node is told to fetch weights from. */
   sources: 64,
 
@@ -225,6 +227,10 @@ assertRelation(
 )
 assertRelation(limits.sources > limits.stages, 'every node of a ring can be a source')
 assertRelation(limits.epochs < 0xffff_ffff, 'an epoch, and the next, fit into a frame')
+assertRelation(
+  limits.epochSteps * 4 < limits.epochs,
+  'a plan that is older than another is not newer than it as well',
+)
 assertRelation(limits.chunkRows <= limits.visitRows, 'a chunk must fit into a visit')
 assertRelation(limits.segments <= limits.visitRows, 'a visit has a row for each segment')
 assertRelation(

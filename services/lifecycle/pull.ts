@@ -202,8 +202,8 @@ const fetchFirst = async (
       return { ...(await fetchSource(source, place, expectedBytes, options)), source }
     } catch (error) {
       await dropEmpty(place)
-      if (!(error instanceof MdiError) || !error.row.elsewhere || i === sources.length - 1)
-        throw error
+      const elsewhere = error instanceof MdiError && error.row.elsewhere
+      if (!elsewhere || i === sources.length - 1) throw error
       options.onTrouble?.(`${error.message} Trying the next source.`)
     }
   }

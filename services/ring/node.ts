@@ -1,34 +1,20 @@
 /**
- * A node's place in the ring: joins the pure stage or starter to the engine, its neighbours and
- * the owners of requests. Nothing is decided here: events go in, effects go out.
+ * A node's place in the ring: joins the pure stage or starter to the engine, the neighbours
+ * and the requests. Nothing is decided here; events go in, effects go out.
  */
 import { MdiError } from '../errors.ts'
-import type { Clock, Engine, HeadResult, Job, LinkEvent, Links, Random, Refusal } from '../ports.ts'
-import type { Assignment, LinkState } from '../wire/control.ts'
-import type { Hello } from '../wire/hello.ts'
+import type { Clock, Engine, HeadResult, Job, LinkEvent, Links, Random } from '../ports.ts'
+import type { LinkState } from '../wire/control.ts'
+import type { Fault } from '../wire/hello.ts'
+import { writeJson } from '../wire/json.ts'
 import type { Open } from '../wire/requests.ts'
+import { refuseLink } from './admission.ts'
 import type { TokenListener } from './ledger.ts'
 import { Neighbours } from './neighbours.ts'
+import type { Part } from './part.ts'
 import { RingRequests } from './requests.ts'
 import { Stage, type StageEffect, type StageEvent } from './stage.ts'
 import { Starter, type StarterEffect, type StarterEvent } from './starter.ts'
-
-/** The part that a node plays while an assignment holds. */
-export type Part = {
-  epoch: number
-  hidden: number
-  assignment: Pick<
-    Assignment,
-    'stage' | 'stages' | 'next' | 'previous' | 'wire' | 'context' | 'starter'
-  >
-  /** Name of the model, and its tokens. */
-  model: string
-  vocab: number
-  /** Rows of a prompt in one visit. */
-  chunkRows: number
-  /** Sequences that run at once. */
-  sequences: number
-}
 
 export type RingNodeOptions = {
   id: string
@@ -36,7 +22,7 @@ export type RingNodeOptions = {
   links: Links
   clock: Clock
   random: Random
-  /** The ring has become whole or broken (told at the starter). */
+  /** The ring has become whole or is broken. Only the starter is told. */
   onRing?: (whole: boolean, reason: string | undefined) => void
   /** A link to a neighbour changed. */
   onLink?: (state: LinkState) => void
@@ -57,57 +43,63 @@ export class RingNode {
   #stopTick: (() => void) | undefined
 
   constructor(options: RingNodeOptions) {
-    const { id, links, clock, onLink } = options
     this.#options = options
-    this.#neighbours = new Neighbours({ id, links, onLink, onEvent: (event) => this.#feed(event) })
+    const { links, clock, id } = options
+    this.#neighbours = new Neighbours({
+      links,
+      onEvent: (event) => this.#feed(event),
+      onLink: (state) => options.onLink?.(state),
+    })
     this.#requests = new RingRequests({
       links,
       clock,
-      epoch: () => this.#running?.part.epoch ?? 0,
-      served: () => (this.#running?.kind === 'starter' ? this.#running.part : undefined),
-      enter: (request) => this.#feedStarter({ kind: 'open', request }),
-      cancel: (request) => this.cancel(request),
+      part: () => this.#running?.part,
+      feed: (event) => this.#feedStarter(event),
     })
     links.onEvent((event) => this.#link(event))
-    links.onHello((hello) => this.#admit(hello))
+    links.onHello((hello) => refuseLink(hello, id, this.#running?.part))
   }
 
   /** Plays a part from now on; the engine has its layers loaded. */
   start(part: Part): void {
     this.stop('the plan has changed')
-    this.#running = { part, ...this.#play(part) }
-    this.#neighbours.join(part)
+    this.#neighbours.join(part.assignment, part.epoch)
+    this.#running = this.#play(part)
+    this.#neighbours.connect()
     this.#tick()
-    // A ring of one waits for no link.
+    // A ring of one has no link to wait for.
     this.#feedStarter({ kind: 'tick' })
   }
 
-  #play({ assignment, epoch, hidden, chunkRows, sequences }: Part) {
-    const { id: node, random } = this.#options
-    const { wire, previous, stages, context, stage } = assignment
+  #play(part: Part): Running {
+    const { id, random } = this.#options
+    const { assignment, epoch, hidden, chunkRows, sequences } = part
+    const { wire, stages, context } = assignment
+    const previous = assignment.previous
+    const common = { node: id, epoch, wire, hidden }
     if (!assignment.starter) {
-      const last = stage === stages - 1
-      const options = { node, previous: previous ?? '', epoch, wire, hidden, last }
-      return { kind: 'stage' as const, stage: new Stage(options) }
+      const last = assignment.stage === stages - 1
+      const stage = new Stage({ ...common, previous: previous ?? '', last })
+      return { part, kind: 'stage', stage }
     }
     const next = assignment.next?.id ?? null
-    const size = { stages, chunkRows, sequences, context }
-    const options = { node, next, previous, epoch, wire, hidden, ...size }
-    // Visits of two starters are told apart by their numbers.
-    const starter = new Starter(options, 1 + (random.uint32() >>> 1))
-    return { kind: 'starter' as const, starter }
+    const starter = new Starter(
+      { ...common, next, previous, stages, chunkRows, sequences, context },
+      1 + (random.uint32() >>> 1),
+    )
+    return { part, kind: 'starter', starter }
   }
 
   /**
-   * Leaves the ring as planned. Requests that run here end with this reason. A stage has the
-   * starter told, which may hear of the plan's change only later.
+   * Leaves the ring as planned. Requests that run here end with this reason. A stage sends it to
+   * the starter, which may hear only later that the plan has changed.
    */
   stop(reason: string): void {
     const running = this.#running
     if (!running) return
     this.#stopTick?.()
     if (running.kind === 'starter') this.#feedStarter({ kind: 'leave', reason })
-    else this.#neighbours.sendFault({ node: this.#options.id, reason, planned: true })
+    else this.#sendFault({ node: this.#options.id, reason, planned: true })
     this.#running = undefined
     this.#neighbours.leave()
   }
@@ -136,28 +128,22 @@ export class RingNode {
   }
 
   cancel(id: string): void {
-    this.#feedStarter({ kind: 'cancel', id })
+    this.#requests.cancel(id)
   }
 
   #tick(): void {
     this.#stopTick = this.#options.clock.after(TICK_MS, () => {
-      this.#requests.expire()
+      this.#requests.tick()
       this.#feedStarter({ kind: 'tick' })
       if (this.#running) this.#tick()
     })
   }
 
-  #admit(hello: Hello): Refusal | undefined {
-    if (hello.purpose === 'weights') return undefined
-    if (hello.purpose === 'ring') return this.#neighbours.admit(hello)
-    if (this.#running?.kind === 'starter') return undefined
-    return { code: 'node', reason: `Node ${this.#options.id} does not start a ring now.` }
-  }
-
   #link(event: LinkEvent): void {
-    const purpose = event.kind === 'unreachable' ? event.purpose : event.link.purpose
-    if (purpose === 'ring') this.#neighbours.handle(event)
-    else if (purpose === 'owner' && event.kind !== 'unreachable') this.#requests.handle(event)
+    if (event.kind === 'unreachable') {
+      if (event.purpose === 'ring') this.#neighbours.unreachable(event.peer, event.reason)
+    } else if (event.link.purpose === 'owner') this.#requests.handle(event)
+    else if (event.link.purpose === 'ring') this.#neighbours.handle(event)
   }
 
   /** An event that both kinds of part know. */
@@ -176,7 +162,7 @@ export class RingNode {
   #doStage(effects: readonly StageEffect[]): void {
     for (const effect of effects) {
       if (effect.kind === 'compute') this.#compute(effect.job, effect.work)
-      else if (effect.kind === 'fault') this.#neighbours.sendFault(effect.fault)
+      else if (effect.kind === 'fault') this.#sendFault(effect.fault)
       else this.#neighbours.send(effect.frame)
     }
   }
@@ -187,6 +173,13 @@ export class RingNode {
     else if (effect.kind === 'token') this.#requests.token(effect.token)
     else if (effect.kind === 'end') this.#requests.end(effect.end)
     else if (this.#running === running) this.#options.onRing?.(effect.whole, effect.reason)
+  }
+
+  #sendFault(fault: Fault): void {
+    const epoch = this.#running?.part.epoch
+    if (epoch === undefined) return
+    const body = writeJson({ ...fault, reason: fault.reason.slice(0, 500) })
+    this.#neighbours.send({ kind: 'fault', epoch, number: 0, body })
   }
 
   #compute(job: number, work: Job): void {

@@ -1,6 +1,6 @@
 /**
- * Tells an owner over its link what comes of its requests, in order. A link takes only so
- * many frames at once (an owner that attaches again asks for many): the rest waits here.
+ * Sends an owner the tokens and ends of its requests over its link, in order. A link takes only
+ * so many frames at once, and an owner that attaches again asks for many. The rest waits here.
  */
 import { limits } from '../limits.ts'
 import type { Clock, Link, Links } from '../ports.ts'
@@ -37,7 +37,7 @@ export class Outlet implements TokenListener {
     this.#tell('end', end)
   }
 
-  /** The link is down: what waits is asked for again by whoever attaches. */
+  /** The link is down. Whoever attaches asks again for what waits here. */
   close(): void {
     this.#closed = true
     this.#queue.clear()

@@ -1,60 +1,51 @@
 /**
- * Finds out whether the ring is whole, pure. A ring is whole when a reset visit, which closes
- * every sequence, has gone round it. Until then nothing else is sent. So a ring that was broken
- * mends by itself, and nothing of before is left.
+ * Finds out whether the ring is whole, pure. It is whole when a reset visit, which closes
+ * every sequence, has gone round it. Until then nothing else is sent. So a ring that was
+ * broken becomes whole again without help, and nothing is left of what ran before.
  */
-import type { Visit } from './scheduler.ts'
+import { resetVisit, type Visit } from './visit.ts'
 
 /** A reset that has not come back within this time is sent again. */
-const AGAIN_MS = 1_000
-/** Faults that come in a row bring no more resets than this allows. */
-const LEAST_MS = 200
+const RESET_AGAIN_MS = 1_000
+/** Two resets are at least this far apart, however many faults come in a row. */
+const RESET_LEAST_MS = 200
 
-export class RingReset {
+export class Reset {
   #whole = false
   /** Number of the reset that is to come back. */
-  #number: number | undefined
+  #awaited: number | undefined
   #sentAt = Number.NEGATIVE_INFINITY
 
   get whole(): boolean {
     return this.#whole
   }
 
-  /** The ring broke: a new reset is to go round. @returns whether it was whole */
-  begin(): boolean {
+  /** The ring broke: a reset must go round again. @returns whether the ring was whole */
+  break(): boolean {
     const was = this.#whole
     this.#whole = false
-    this.#number = undefined
+    this.#awaited = undefined
     return was
   }
 
   /**
-   * The reset to send now, if one is due. It is repeated under the same number: whichever of
-   * them comes back counts. A ring may be slower than the time after which a reset is repeated,
-   * and none is missed when it is lost.
+   * The reset that is to be sent now, if any. It is repeated under the same number: a ring may
+   * be slower than the time after which it is repeated, so whichever of them returns counts.
+   * @param takeNumber gives a new reset its number
    */
   due(now: number, takeNumber: () => number): Visit | undefined {
-    const wait = this.#number === undefined ? LEAST_MS : AGAIN_MS
+    const wait = this.#awaited === undefined ? RESET_LEAST_MS : RESET_AGAIN_MS
     if (now - this.#sentAt < wait) return undefined
     this.#sentAt = now
-    this.#number ??= takeNumber()
-    return {
-      number: this.#number,
-      operations: [{ kind: 'reset', sequence: 0 }],
-      segments: [],
-      tokens: new Int32Array(0),
-      head: [],
-    }
+    this.#awaited ??= takeNumber()
+    return resetVisit(this.#awaited)
   }
 
-  /** Whether a visit of this number is the reset that is waited for. */
-  awaits(number: number): boolean {
-    return number === this.#number
-  }
-
-  /** It has come back. */
-  done(): void {
-    this.#number = undefined
+  /** A visit has come back. @returns whether it was the awaited reset, so the ring is whole */
+  returned(number: number): boolean {
+    if (number !== this.#awaited) return false
+    this.#awaited = undefined
     this.#whole = true
+    return true
   }
 }

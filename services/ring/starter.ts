@@ -1,17 +1,23 @@
 /**
- * The starter's part of the ring, pure: it runs the scheduler, and computes the first stage and
- * the head.
+ * The starter's part of the ring, pure: it asks the scheduler what enters the ring, computes
+ * the first stage and the head, and ends all requests when the ring breaks. `reset` says
+ * whether the ring is whole, `flight` which visits are out, `ahead` what the engine may
+ * compute before it is asked.
  */
-import { MdiError } from '../errors.ts'
+
+import type { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { HeadResult, Job, JobOutput, NextRow } from '../ports.ts'
-import { packActivations, unpackActivations } from '../wire/codec.ts'
+import { unpackActivations } from '../wire/codec.ts'
 import type { VisitFrame, WireType } from '../wire/frame.ts'
 import type { Fault } from '../wire/hello.ts'
 import type { End, Open, Token } from '../wire/requests.ts'
-import { isWhatRan, RunningAhead } from './ahead.ts'
-import { RingReset } from './reset.ts'
-import { Scheduler, type SchedulerOptions, type Visit } from './scheduler.ts'
+import { refuseRequest } from './admission.ts'
+import { Ahead } from './ahead.ts'
+import { Flight } from './flight.ts'
+import { Reset } from './reset.ts'
+import { Scheduler, type SchedulerOptions } from './scheduler.ts'
+import { type Visit, visitFrame } from './visit.ts'
 
 export type StarterOptions = SchedulerOptions & {
   node: string
@@ -26,13 +32,13 @@ export type StarterOptions = SchedulerOptions & {
 export type StarterEvent =
   | { kind: 'open'; request: Open }
   | { kind: 'cancel'; id: string }
-  /** Rows wanted that have gone round the ring. */
+  /** The wanted rows of a visit that has gone round the ring. */
   | { kind: 'visit'; frame: VisitFrame }
   | { kind: 'fault'; fault: Fault }
-  /** The ring is left as planned: requests end, and nothing was lost. */
+  /** This node leaves the ring as planned. Requests end, but no node was lost. */
   | { kind: 'leave'; reason: string }
   | { kind: 'computed'; job: number; output: JobOutput }
-  /** The head's answers of a job that goes on with its sequences' next rows. */
+  /** The head's answers, from a job that goes on with the next rows of its sequences. */
   | { kind: 'results'; job: number; results: readonly HeadResult[] }
   | { kind: 'failed'; job: number; error: MdiError }
   | { kind: 'previous'; up: boolean; reason?: string }
@@ -51,11 +57,11 @@ export type StarterEffect =
 type Computing = {
   job: number
   visit: Visit
-  /** `unwanted`: rows were computed ahead that another visit has overtaken. */
+  /** `unwanted`: it computes rows ahead, and the scheduler has chosen another visit. */
   part: 'first' | 'head' | 'unwanted'
   /** Rows that the job goes on with after the head. */
   ahead: readonly NextRow[]
-  /** The ring broke meanwhile: what comes out is not wanted. */
+  /** The ring broke meanwhile, so the result is not used. */
   stale: boolean
 }
 type Returned = { visit: Visit; x: Float32Array }
@@ -63,20 +69,21 @@ type Returned = { visit: Visit; x: Float32Array }
 export class Starter {
   readonly #options: StarterOptions
   readonly #scheduler: Scheduler
-  /** Visits that have not come back, in the order in which they were sent. */
-  readonly #visits = new Map<number, Visit>()
+  readonly #ahead: Ahead
+  readonly #reset = new Reset()
+  readonly #flight = new Flight()
+  /** Visits that have come back and wait for the head. */
   #returned: Returned[] = []
   #computing: Computing | undefined
-  readonly #ahead = new RunningAhead()
-  readonly #reset = new RingReset()
   #links = { next: false, previous: false }
   #progressAt = 0
   #jobs = 0
 
-  /** @param firstVisit a random beginning: visits of two starters are told apart by it */
+  /** @param firstVisit a random number, which tells the visits of two starters apart */
   constructor(options: StarterOptions, firstVisit = 1) {
     this.#options = options
     this.#scheduler = new Scheduler(options, firstVisit)
+    this.#ahead = new Ahead(this.#scheduler)
     if (options.previous === null) this.#links = { next: true, previous: true }
   }
 
@@ -122,33 +129,10 @@ export class Starter {
 
   #open(request: Open, now: number): StarterEffect[] {
     if (!this.whole) return [errorEnd(request.id, 'not-ready', 'The ring is not ready yet.')]
-    const refused = this.#refusal(request)
+    const refused = refuseRequest(request, this.#options.context, this.load.waiting)
     if (refused) return [errorEnd(request.id, refused.code, refused.message)]
     this.#scheduler.open(request)
     return this.#proceed(now)
-  }
-
-  /** Why a request is not taken; what one asks for in vain must not end the others. */
-  #refusal({ tokens, score }: Open): MdiError | undefined {
-    const { context } = this.#options
-    const { length } = tokens
-    if (length > context)
-      return new MdiError(
-        'too-long',
-        `The prompt has ${length} tokens; the context holds ${context}.`,
-      )
-    const rows = length + (score?.length ?? 1) - 1
-    if (rows > context)
-      return new MdiError(
-        'too-long',
-        `The prompt and the steps to be scored have ${rows} tokens; the context holds ${context}.`,
-      )
-    if (this.load.waiting >= limits.waitingRequests)
-      return new MdiError(
-        'busy',
-        `${limits.waitingRequests} requests are waiting already; try again later.`,
-      )
-    return undefined
   }
 
   #cancel(id: string, now: number): StarterEffect[] {
@@ -189,13 +173,13 @@ export class Starter {
     return this.#end('node-lost', sentence, `Node ${node} was lost: ${reason}`, now)
   }
 
-  /** Ends every request with one sentence, and starts to find out when the ring is whole. */
+  /** Ends every request with one sentence. From then on resets find out when the ring is whole. */
   #end(code: MdiError['code'], sentence: string, ring: string, now: number): StarterEffect[] {
-    const was = this.#reset.begin()
-    this.#visits.clear()
+    const was = this.#reset.break()
+    this.#flight.clear()
+    this.#ahead.clear()
     if (this.#computing) this.#computing.stale = true
     this.#returned = []
-    this.#ahead.clear()
     const effects: StarterEffect[] = this.#scheduler
       .clear()
       .map((id) => errorEnd(id, code, sentence))
@@ -212,21 +196,21 @@ export class Starter {
     }
     const returned = this.#returned.shift()
     if (returned) return this.#computeHead(returned)
-    const visit = this.#ahead.take() ?? this.#scheduler.next()
+    const visit = this.#ahead.next()
     if (!visit) return []
     this.#enter(visit, now)
     return [this.#compute(visit, 'first', this.#firstJob(visit))]
   }
 
   #enter(visit: Visit, now: number): void {
-    this.#visits.set(visit.number, visit)
+    this.#flight.add(visit)
     if (this.load.visits === 1) this.#progressAt = now
   }
 
   #firstJob(visit: Visit): Job {
     const alone = this.#options.previous === null
     return {
-      operations: [...this.#ahead.takeUndo(), ...visit.operations],
+      operations: [...this.#ahead.operations(), ...visit.operations],
       segments: visit.segments,
       input: visit.tokens,
       output: alone ? 'wanted' : 'rows',
@@ -236,7 +220,7 @@ export class Starter {
 
   #computeHead({ visit, x }: Returned): StarterEffect[] {
     const head: Job = { operations: [], segments: [], input: x, output: 'wanted', head: visit.head }
-    const next = this.#ahead.overtaken ? undefined : this.#scheduler.follow(visit.number)
+    const next = this.#ahead.rowsAfter(visit.number)
     return [this.#compute(visit, 'head', next ? { ...head, next } : head)]
   }
 
@@ -250,14 +234,11 @@ export class Starter {
     const computing = this.#computing
     if (computing?.job !== job || computing.stale) return []
     const effects = this.#complete(computing.visit.number, results, now)
-    const visit = this.#scheduler.next()
-    if (visit && isWhatRan(visit, computing.ahead, results)) {
-      this.#enter(visit, now)
-      this.#computing = { ...computing, visit, part: 'first' }
-    } else {
-      this.#ahead.overtake(visit)
-      this.#computing = { ...computing, part: 'unwanted' }
-    }
+    const visit = this.#ahead.match(computing.ahead, results)
+    if (visit) this.#enter(visit, now)
+    this.#computing = visit
+      ? { ...computing, visit, part: 'first' }
+      : { ...computing, part: 'unwanted' }
     return effects
   }
 
@@ -268,35 +249,20 @@ export class Starter {
     const { visit, part, ahead, stale } = computing
     const effects: StarterEffect[] = []
     if (!stale) {
-      if (part === 'unwanted') this.#ahead.unwanted(ahead)
-      else if (part === 'head' || this.#options.previous === null)
-        effects.push(
-          ...this.#complete(visit.number, 'results' in output ? output.results : [], now),
-        )
-      else if ('x' in output) effects.push({ kind: 'send', frame: this.#frame(visit, output.x) })
+      if (part === 'unwanted') this.#ahead.takeBack(ahead)
+      else if (part === 'head' || this.#options.previous === null) {
+        const results = 'results' in output ? output.results : []
+        effects.push(...this.#complete(visit.number, results, now))
+      } else if ('x' in output)
+        effects.push({ kind: 'send', frame: visitFrame(visit, output.x, this.#options) })
     }
     return [...effects, ...this.#proceed(now)]
-  }
-
-  #frame(visit: Visit, x: Float32Array): VisitFrame {
-    const { epoch, wire, hidden } = this.#options
-    return {
-      kind: 'visit',
-      epoch,
-      number: visit.number,
-      wire,
-      segments: visit.segments,
-      operations: visit.operations,
-      rows: x.length / hidden,
-      hidden,
-      body: packActivations(x, wire),
-    }
   }
 
   #failed(job: number, error: MdiError, now: number): StarterEffect[] {
     if (this.#computing?.job !== job) return []
     this.#computing = undefined
-    // It is the model that is of no use: the node is there.
+    // The model's file is at fault. The node itself is there.
     if (error.row.content) return this.#end(error.code, error.message, error.message, now)
     return this.#broken(this.#options.node, error.message, now)
   }
@@ -304,20 +270,19 @@ export class Starter {
   #visit(frame: VisitFrame, now: number): StarterEffect[] {
     const { epoch, hidden, previous, node } = this.#options
     if (frame.epoch !== epoch) return []
-    if (this.#reset.awaits(frame.number)) return this.#complete(frame.number, [], now)
-    const visit = this.#visits.get(frame.number)
-    if (!visit) return []
-    const fault = (reason: string) => this.#broken(previous ?? node, reason, now)
-    const [due] = this.#visits.keys()
-    // Visits come back in their order: one that is missing would be waited for in vain.
-    if (due !== frame.number) return fault(`visit ${due} never came back from it`)
-    const wanted = visit.head.length
-    if (frame.rows !== wanted || (wanted > 0 && frame.hidden !== hidden))
-      return fault(`it sent ${frame.rows} rows of ${frame.hidden}, not ${wanted} of ${hidden}`)
-    this.#visits.delete(frame.number)
-    if (wanted === 0) return [...this.#complete(frame.number, [], now), ...this.#proceed(now)]
-    this.#returned.push({ visit, x: unpackActivations(frame) })
+    if (this.#reset.returned(frame.number)) return this.#mended(now)
+    const landed = this.#flight.land(frame, hidden)
+    if (landed === undefined) return []
+    if (typeof landed === 'string') return this.#broken(previous ?? node, landed, now)
+    if (landed.head.length === 0)
+      return [...this.#complete(frame.number, [], now), ...this.#proceed(now)]
+    this.#returned.push({ visit: landed, x: unpackActivations(frame) })
     return this.#proceed(now)
+  }
+
+  #mended(now: number): StarterEffect[] {
+    this.#progressAt = now
+    return [{ kind: 'ring', whole: true }, ...this.#proceed(now)]
   }
 
   /** A visit has gone all the way round. */
@@ -326,12 +291,9 @@ export class Starter {
     results: Parameters<Scheduler['complete']>[1],
     now: number,
   ): StarterEffect[] {
+    if (this.#reset.returned(number)) return this.#mended(now)
     this.#progressAt = now
-    if (this.#reset.awaits(number)) {
-      this.#reset.done()
-      return [{ kind: 'ring', whole: true }, ...this.#proceed(now)]
-    }
-    this.#visits.delete(number)
+    this.#flight.delete(number)
     return this.#scheduler
       .complete(number, results)
       .map((o) => (o.kind === 'token' ? { kind: 'token', token: o.token } : o))

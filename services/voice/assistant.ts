@@ -218,7 +218,7 @@ class Turn {
   #failed(error: MdiError): void {
     if (!this.#finish()) return
     const { spoken } = error.row
-    const text = spoken === 'own' ? error.message : sentences[spoken]
+    const text = spoken === 'message' ? error.message : sentences[spoken]
     this.#listening.reply({ kind: 'failed', text })
   }
 

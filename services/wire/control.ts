@@ -7,6 +7,7 @@ import { limits } from '../limits.ts'
 import {
   addressesSchema,
   countSchema,
+  epochSchema,
   hashSchema,
   nameSchema,
   peerSchema,
@@ -144,7 +145,7 @@ export type Assignment = z.infer<typeof assignmentSchema>
 
 /** `mdi/desired/<node>`: what is desired of a node; null: nothing, drop what is loaded. */
 export const desiredSchema = z.object({
-  epoch: u32Schema,
+  epoch: epochSchema,
   cluster: nameSchema,
   assignment: assignmentSchema.nullable(),
 })

@@ -7,7 +7,17 @@ import { checkPlan, desiredOf, readPlan } from '../../services/control/plan.ts'
 import { MdiError } from '../../services/errors.ts'
 import { limits } from '../../services/limits.ts'
 import { desiredSchema, type NodeState, type Online } from '../../services/wire/control.ts'
-import { coordinatorOf, desired, identity, kinds, modelOf, online, other, plan } from './parts.ts'
+import {
+  coordinatorOf,
+  desired,
+  identity,
+  kinds,
+  modelOf,
+  online,
+  other,
+  plan,
+  playing,
+} from './parts.ts'
 
 const hear = (c: Coordinator, id: string, state: NodeState): CoordinatorEffect[] =>
   c.handle({ kind: 'node', id, state })
@@ -67,14 +77,17 @@ test('an epoch that no coordinator made is refused by name, and spoils no plan',
   }
 })
 
-test('what nobody could follow is neither kept nor made the plan', () => {
-  const c = coordinatorOf(limits.epochs)
-  hear(c, 'pi1', online('a', 'here', 5))
-  for (const effects of [load(c, 'r'), c.handle({ kind: 'unload', reply: 'r' })]) {
-    assert.deepEqual(kinds(effects), ['refused'])
-    assert.match(refusal(effects) ?? '', /^r In the plan: .* at "epoch"\.$/)
-  }
-  assert.deepEqual(c.plan, plan(limits.epochs))
+test('after the last number that a plan can have comes the first, which the nodes follow', () => {
+  const last = limits.epochs - 1
+  const c = coordinatorOf(last)
+  hear(c, 'pi1', online('a', 'here', last))
+  const agent = new Agent(identity('a'))
+  agent.handle({ kind: 'start', kept: desired(last) }, 0)
+  for (const effect of load(c, 'r'))
+    if (effect.kind === 'desire')
+      agent.handle({ kind: 'desired', desired: { ...effect.desired, cluster: 'home' } }, 1)
+  assert.deepEqual([c.plan.epoch, agent.state.epoch], [1, 1])
+  assert.deepEqual(checkPlan(c.plan), c.plan)
 })
 
 test('a kept plan is read as it was, or refused with a sentence', () => {
@@ -116,7 +129,7 @@ test('a load that is refused leaves another one waiting', () => {
   assert.match(refusal(load(c, 'second', ['nobody'])) ?? '', /^second Node nobody is not online/)
   const ready: Online = {
     ...online('a', 'here', c.plan.epoch),
-    assignment: { phase: 'ready' },
+    assignment: playing('ready', 4),
     ring: { whole: true },
   }
   const [loaded] = hear(c, 'pi1', ready)
@@ -147,7 +160,11 @@ test('a ring has so many nodes at most; what is desired in the longest can be re
 test('a load ends with an error only where trying again is not likely to help', () => {
   const failed = (c: Coordinator, lasting: boolean): Online => ({
     ...online('a', 'here', c.plan.epoch),
-    assignment: { phase: 'failed', error: 'Node b is seen but unreachable.', lasting },
+    assignment: {
+      ...playing('failed', 4),
+      error: 'Node b is seen but unreachable.',
+      lasting,
+    },
   })
   const c = coordinatorOf(5)
   hear(c, 'pi1', online('a', 'here', 5))
@@ -186,7 +203,7 @@ test('a node that is elsewhere is followed; an address more or less ends no requ
   const at = (addresses: string[], epoch: number, whole = true): Online => ({
     ...online('a', 'here', epoch),
     addresses,
-    assignment: { phase: 'ready' },
+    assignment: playing('ready'),
     ring: { whole },
   })
   const lan = ['10.0.0.5', 'fe00::5', '127.0.0.1']

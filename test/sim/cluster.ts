@@ -121,7 +121,7 @@ export class Cluster {
     request.via = 'owner'
     request.excuse = (end) => {
       const recent = world.now - this.troubleAt < limits.lossMs + 3_000
-      const of = ['node-lost', 'not-ready', 'not-found']
+      const of = ['node-lost', 'not-ready', 'no-model', 'not-found']
       return recent && end.error && of.includes(end.error.code) ? 'a fault' : undefined
     }
     this.requests.push(request)

@@ -1,9 +1,9 @@
 /** One seed of a whole cluster: nodes, broker and coordinator come and go under load. */
 import { limits } from '../../services/limits.ts'
-import { buildTopic, type TopicName, topics, writeMessage } from '../../services/wire/topics.ts'
 import { Cluster, type ClusterOptions } from './cluster.ts'
 import type { ControlMutation } from './controlmutations.ts'
 import type { SimNode } from './node.ts'
+import { Strangers } from './strangers.ts'
 import { Violation, World } from './world.ts'
 
 const READY_MS = 25_000
@@ -23,30 +23,15 @@ type Fault =
   | 'twin'
   | 'rival'
   | 'old plan'
+  | 'false plan'
   | 'foreign'
   | 'load'
   | 'missed'
 
-/** Topics on which anything may be retained. */
-const retainedTopics = (Object.keys(topics) as TopicName[]).filter((name) => topics[name].retain)
-const garbage = ['', '{"epoch":', '[]', '{}', 'null', '\u0000\uffff', '['.repeat(2_000)]
-/** What another cluster, or a program of another version, may leave there. */
-const foreign: Partial<Record<TopicName, string>> = {
-  state: writeMessage('state', { state: 'offline', instance: 'somebody' }),
-  desired: writeMessage('desired', { epoch: 1, cluster: 'other', assignment: null }),
-  bridgeState: writeMessage('bridgeState', { state: 'offline', instance: 'somebody' }),
-  bridgeInfo: writeMessage('bridgeInfo', {
-    ...{ version: '1', protocol: 1, cluster: 'other', epoch: 7, model: null, stages: [] },
-    coordinator: { id: 'other', addresses: ['other'], port: 1 },
-  }),
-  bridgeHealth: writeMessage('bridgeHealth', {
-    ...{ ring: 'idle', running: 0, queued: 0, tokensPerSecond: 0, uptimeSeconds: 0 },
-  }),
-}
-
 class Control {
   readonly world: World
   readonly cluster: Cluster
+  readonly #strangers: Strangers
   #active = 0
   twins = 0
   rivals = 0
@@ -73,6 +58,7 @@ class Control {
       speed: { job: world.pick([1, 8]), row: world.pick([0.3, 2]) },
     }
     this.cluster = new Cluster(world, options)
+    this.#strangers = new Strangers(this.cluster)
   }
 
   async go(): Promise<void> {
@@ -171,6 +157,8 @@ class Control {
       'twin',
       'rival',
       'old plan',
+      'false plan',
+      'false plan',
       'foreign',
       'foreign',
       'load',
@@ -186,8 +174,9 @@ class Control {
     else if (kind === 'rival') this.#rival()
     else if (kind === 'load') this.#load()
     else if (kind === 'missed') this.#missed(ms)
-    else if (kind === 'old plan') this.#oldPlan()
-    else this.#foreign()
+    else if (kind === 'old plan') this.#strangers.oldPlan()
+    else if (kind === 'false plan') this.#strangers.falsePlan()
+    else this.#strangers.foreign()
   }
 
   #during(ms: number, mend: () => void): void {
@@ -196,6 +185,10 @@ class Control {
       mend()
       this.#active -= 1
     })
+  }
+
+  get falsePlans(): number {
+    return this.#strangers.falsePlans
   }
 
   /** From now until it is mended and known, requests may end. */
@@ -340,26 +333,6 @@ class Control {
       cluster.boot(member.id)
     })
   }
-
-  /** A plan of an older epoch. */
-  #oldPlan(): void {
-    const { world, cluster } = this
-    const id = `n${world.integer(0, cluster.options.nodes - 1)}`
-    const old = writeMessage('desired', { epoch: 0, cluster: 'sim', assignment: null })
-    if (cluster.broker.up)
-      cluster.broker.take(buildTopic('desired', { node: id }), old, world.chance(0.5))
-  }
-
-  /** A stranger's message on a retained topic of ours: garbage, nothing, or another cluster's. */
-  #foreign(): void {
-    const { world, cluster } = this
-    const node = `n${world.integer(0, cluster.options.nodes - 1)}`
-    const name = world.pick(retainedTopics)
-    const topic = buildTopic(name, { node, instance: 'x', request: 'x', verb: 'x' })
-    const payload = world.pick([...garbage, foreign[name] ?? ''])
-    world.log('FAULT', () => `${topic} ${payload.slice(0, 80)}`)
-    if (cluster.broker.up) cluster.broker.take(topic, payload, world.chance(0.7))
-  }
 }
 
 export type ControlOptions = { mutation?: ControlMutation; trace?: (line: string) => void }
@@ -372,6 +345,7 @@ export type ControlResult = {
   twins: number
   rivals: number
   pairs: number
+  falsePlans: number
 }
 
 /** Runs one seed. @throws Violation, or whatever the code under test throws */
@@ -392,8 +366,9 @@ export const runControl = async (
     restore()
     process.off('unhandledRejection', unawaited)
   }
-  const { cluster, twins, rivals, pairs } = control
+  const { cluster, twins, rivals, pairs, falsePlans } = control
   const { requests, broker, plan } = cluster
+  const met = { twins, rivals, pairs, falsePlans }
   const plans = plan?.epoch ?? 0
-  return { seed, requests: requests.length, plans, messages: broker.taken, twins, rivals, pairs }
+  return { seed, requests: requests.length, plans, messages: broker.taken, ...met }
 }

@@ -1,4 +1,5 @@
 /** A simulated node: the stage that runs on boards, over simulated engine, network and disk. */
+import { isOlder } from '../../services/control/epoch.ts'
 import { MdiError } from '../../services/errors.ts'
 import { LinkReceivers } from '../../services/members/linkreceivers.ts'
 import { StageRole } from '../../services/members/stage.ts'
@@ -75,7 +76,7 @@ export class SimNode {
     const state = JSON.parse(payload) as NodeState
     if (state.state !== 'online') return true
     const { highest } = this.disk
-    if (state.epoch < highest)
+    if (isOlder(state.epoch, highest))
       throw new Violation('epoch', `${this.id} goes back from plan ${highest} to ${state.epoch}`)
     this.disk.highest = state.epoch
     return true

@@ -58,23 +58,24 @@ const pool = async <T>(
   for (const result of results) if (result.status === 'rejected') throw result.reason
 }
 
-const away = ({ row }: MdiError): boolean => row.elsewhere === 'away'
+/** Whether a source may be back soon, so that it is worth waiting for it. */
+const away = ({ row }: MdiError): boolean => row.again !== 'never' && !row.person
 
-/** Where a source could not be reached, it is worth waiting for it. */
 const roundsOf = (error: MdiError | undefined): number =>
   error && away(error) ? limits.fetchRoundsAway : limits.fetchRounds
 
+/** Whether a source has nothing of what was asked; another one may. */
+const lacks = ({ row }: MdiError): boolean => row.elsewhere && row.again === 'never' && !row.content
+
 /** Of what several sources answered, what a person can act on: that one lacks it is the least. */
 const moreTelling = (a: MdiError | undefined, b: MdiError): MdiError => {
-  const rank = (error: MdiError) => (error.row.elsewhere === 'lacking' ? 0 : away(error) ? 2 : 1)
+  const rank = (error: MdiError) => (lacks(error) ? 0 : away(error) ? 2 : 1)
   return a && rank(a) >= rank(b) ? a : b
 }
 
 /** A source's own words do not say whose they are. */
 const named = (error: MdiError, { peer }: PeerSource): MdiError =>
-  error.row.elsewhere === 'lacking'
-    ? new MdiError(error.code, `Node ${peer.id} lacks it: ${error.message}`)
-    : error
+  lacks(error) ? new MdiError(error.code, `Node ${peer.id} lacks it: ${error.message}`) : error
 
 /** The sources of one transfer. */
 class Sources {
@@ -207,8 +208,7 @@ export const fetchRecords = (
   })
 
 /** Whether a source sent bytes that are not what they should be. */
-const isWrong = (error: unknown): boolean =>
-  error instanceof MdiError && error.row.elsewhere === 'wrong'
+const isWrong = (error: unknown): boolean => error instanceof MdiError && error.row.content
 
 /** One record. A source whose bytes prove wrong is not asked for it again. */
 const fetchRecord = async (
