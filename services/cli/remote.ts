@@ -67,7 +67,7 @@ export class RemoteRing {
         else this.#gone('The coordinator')
         this.#onCoordinator()
       } catch (error) {
-        // Somebody else's message on our topic: as if nothing had come.
+        // A message of somebody else on our topic is ignored.
         if (!(error instanceof MdiError)) throw error
       }
     })

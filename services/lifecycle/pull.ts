@@ -1,7 +1,7 @@
 /**
- * Fetches a model by its source and takes it into the store. What comes stands in
- * `downloads/NAME` of the data folder, in a folder for each source, until it is imported: so
- * neither a break costs anything, nor that another source was tried.
+ * Fetches a model by its source and takes it into the store. Until it is imported, its files are in
+ * `downloads/NAME` of the data folder, in a folder for each source. So neither a break nor a try of
+ * another source costs anything.
  */
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, rename, rm, rmdir, stat } from 'node:fs/promises'
@@ -210,7 +210,7 @@ const fetchFirst = async (
   throw new Error('a model has one source at least')
 }
 
-/** Puts a download where no other pull goes on with it, nor a removal drops it. @returns its path there */
+/** Moves a download to where no pull continues it and no removal drops it. @returns its path there */
 const keepDownload = async (
   data: string,
   name: string,
@@ -269,7 +269,7 @@ export const pull = async (
   const name = wanted.name ?? nameOfSource(first)
   const local = first.kind === 'local'
   const there = await store.getModel(name)
-  // Whether a file here is the model that has its name, its import tells.
+  // The import of a local file tells whether it is the model that has its name.
   if (there && !local && (await isHere(store, there, wanted)))
     return { manifest: there, resumed: 0, here: true }
   const folder = folderOf(data, name)

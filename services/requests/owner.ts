@@ -1,7 +1,7 @@
 /**
- * The owner's end of the link to the starter. The owner keeps what it was told: when the
- * link comes back it attaches to its requests from the next step on; when it stays away,
- * they end with one sentence that names the starter.
+ * The owner's end of the link to the starter. When a lost link comes back, the owner attaches to its
+ * requests from the next step on. When it stays away, they end with a sentence that names the
+ * starter.
  */
 import type { Clock, Link, LinkEvent, Links } from '../ports.ts'
 import { FrameQueue } from '../ring/framequeue.ts'
@@ -22,7 +22,7 @@ type Request = {
   nextStep: number
   /** The starter was told; a link that breaks may have lost the word. */
   cancelled: boolean
-  /** Opened where the starter does not know it: nobody can say whether it was opened before. */
+  /** It may have been opened before. It is opened where the starter does not know it. */
   again: boolean
 }
 
@@ -37,8 +37,8 @@ export class Owner implements TokenSource {
   /** What the link has not taken yet, and whose it is. */
   readonly #unsent: FrameQueue<Request | undefined>
   /**
-   * Cancelled and ended here, and from which step on; the ring may still run them, until it has
-   * told their end.
+   * Requests that ended here as cancelled, and from which step on. The ring may run them until it
+   * tells their end.
    */
   readonly #cancelled = new Map<string, number>()
 
@@ -157,7 +157,7 @@ export class Owner implements TokenSource {
 
   #send(request: Request): void {
     const { open, sent, nextStep } = request
-    // The one before it of this name is to end first.
+    // The request before it of this name must end first.
     if (this.#cancelled.has(open.id)) return
     if (sent) this.#frame('attach', { id: open.id, fromStep: nextStep })
     else this.#frame('open', open, request)

@@ -1,7 +1,7 @@
 /**
- * What a gateway tells the home of the ring: state on our topics, and Home Assistant's
- * discovery. It is retained at the home's broker, so it is also put right there: a board that
- * went offline or was removed while no gateway ran.
+ * What a gateway tells the home about the ring: state on our topics, and Home Assistant's discovery.
+ * The home's broker retains it. So a board that went offline or was removed while no gateway ran is
+ * put right there.
  */
 
 import type { RequestClient } from '../../client/ask.ts'
@@ -59,7 +59,7 @@ export class Announcer {
     })
   }
 
-  /** From now on it tells, everything anew; or no longer. */
+  /** Turns it on or off. When it is turned on, everything is told again. */
   turn(on: boolean): void {
     this.#on = on
     this.#stopSweep()
@@ -133,7 +133,7 @@ export class Announcer {
     const { view, cluster } = this.#options
     const state = view.nodes.get(node)
     if (state?.state !== 'online') {
-      // Of another that is offline it is not known whose it is, if the home does not know it.
+      // An offline board that the home does not know may be of another cluster.
       const ours = state || (view.offline.has(node) && this.#boards.has(node))
       return ours ? this.#offline(node) : undefined
     }
@@ -183,7 +183,7 @@ export class Announcer {
       if (board.cluster !== this.#options.cluster) return
       this.#boards.set(node, board)
     } catch (error) {
-      // Somebody else's message on our topic: as if nothing had come.
+      // A message of somebody else on our topic is ignored.
       if (!(error instanceof MdiError)) throw error
       return
     }

@@ -165,7 +165,7 @@ const read = <T extends 'gateway' | 'bridgeState'>(name: T, { topic, payload }: 
   try {
     return readMessage(name, topic, payload)
   } catch (error) {
-    // Somebody else's message on our topic: as if nothing had come.
+    // A message of somebody else on our topic is ignored.
     if (!(error instanceof MdiError)) throw error
     return undefined
   }

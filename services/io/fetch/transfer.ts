@@ -1,7 +1,7 @@
 /**
- * Weight transfer, the fetching side: the records that a node lacks, chunk by chunk from the
- * sources that it was told, straight into its store. Memory is bounded by the chunks on
- * their way; what has arrived stays, whatever breaks off.
+ * Weight transfer, the fetching side. The records that a node lacks come chunk by chunk from the
+ * sources that it was told, straight into its store. Only the chunks on their way take memory. What
+ * has arrived stays when the transfer breaks off.
  */
 import { MdiError } from '../../errors.ts'
 import { limits } from '../../limits.ts'
@@ -67,7 +67,7 @@ const roundsOf = (error: MdiError | undefined): number =>
 /** Whether a source has nothing of what was asked; another one may. */
 const lacks = ({ row }: MdiError): boolean => row.elsewhere && row.again === 'never' && !row.content
 
-/** Of what several sources answered, what a person can act on: that one lacks it is the least. */
+/** The answer of several sources that helps a person most. That one lacks it helps least. */
 const moreTelling = (a: MdiError | undefined, b: MdiError): MdiError => {
   const rank = (error: MdiError) => (lacks(error) ? 0 : away(error) ? 2 : 1)
   return a && rank(a) >= rank(b) ? a : b

@@ -16,7 +16,7 @@ import type { Operation } from './worker.ts'
 /** What `workerData.mode` is in the store's thread. */
 export const storeMode = 'store'
 
-/** Chunks of a record on their way to the store's thread: more than a transaction, so that reading goes on while one is written. */
+/** Chunks of a record on their way to the store's thread. So reading goes on while one is written. */
 const WRITES_AHEAD = 5
 
 /** The store, from any thread. `start()` first; `close()` last. */
@@ -76,14 +76,14 @@ export class SqliteStore implements Store {
   }
 
   /**
-   * Starts a record. Chunks are cut and hashed here while the one before is stored, since
-   * the store's thread has the most to do; an error of one is told by the next call.
+   * Starts a record. Chunks are cut and hashed here while the chunk before is stored, since the store's
+   * thread has the most to do. The next call tells an error.
    */
   async createRecord(): Promise<RecordWriter> {
     const handle = ++this.#records
     const sent: Promise<unknown>[] = []
-    // Calls are answered in their order, and one that fails lets those after it fail: so none
-    // is waited for before the next is made.
+    // Calls are answered in their order, and after one that fails the next fail too. So the next call
+    // is made without waiting.
     const ahead = <T>(call: Promise<T>): Promise<T> => {
       // It is awaited later; until then a failure must not count as unhandled.
       call.catch(() => undefined)
@@ -218,7 +218,7 @@ export class SqliteStore implements Store {
     return this.#call('setConfig', [key, value])
   }
 
-  /** Closes the store; calls made before are answered first. Twice is once. */
+  /** Closes the store after the calls that were made before. It may be called twice. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
