@@ -13,10 +13,11 @@ import type { AddedToken, TokenizerJson } from './text.ts'
 export type EncodeOptions = {
   /** The text starts a sequence: begin with the beginning-of-text token, once, if the model has it so. */
   bos?: boolean
-  /** Control tokens in the text count (a rendered template); otherwise they are plain text. */
-  parseControl?: boolean
-  /** A character that is left out of plain text: it keeps a person's text from being control tokens. */
-  marker?: string
+  /**
+   * Control tokens in the text count, but for those that touch one of the `foreign` ranges
+   * `[start, end)` of it (flat, ascending); absent: they are plain text.
+   */
+  control?: { foreign: readonly number[] }
   /** More tokens than these are refused (`too-long`), soon after they are reached. */
   atMost?: number
 }
@@ -75,8 +76,7 @@ export class Tokenizer {
       if (!token.special) this.#userIds.add(token.id)
       else {
         this.#controlIds.add(token.id)
-        // One of a single character could not be told from a person's text (`markText`).
-        if (token.content.length > 1) this.#control.set(token.content, token)
+        if (token.content !== '') this.#control.set(token.content, token)
       }
     }
     this.vocabularySize = this.#texts.length
@@ -112,7 +112,7 @@ export class Tokenizer {
     }
   }
 
-  /** The control tokens' texts, for marking a person's text before a template is rendered. */
+  /** The control tokens' texts. */
   get controlTexts(): string[] {
     return [...this.#control.keys()]
   }
@@ -125,14 +125,11 @@ export class Tokenizer {
   /** Token ids of a text. */
   encode(text: string, options: EncodeOptions = {}): number[] {
     const ids: number[] = []
-    const { marker } = options
-    const sections = options.parseControl ? this.#sections(text) : [text]
+    const { control } = options
+    const sections = control ? this.#sections(text, control.foreign) : [text]
     for (const [index, section] of sections.entries()) {
       if (typeof section !== 'string') ids.push(section.id)
-      else {
-        const plain = marker ? section.replaceAll(marker, '') : section
-        this.#encodePlain(plain, index === 0 ? 'start' : 'section', ids, options.atMost)
-      }
+      else this.#encodePlain(section, index === 0 ? 'start' : 'section', ids, options.atMost)
     }
     const { bosId, addBos } = this.#start
     if (options.bos && addBos && bosId !== undefined && ids[0] !== bosId) ids.unshift(bosId)
@@ -153,11 +150,13 @@ export class Tokenizer {
   }
 
   /** Cuts a text at its control tokens, the longest at each place. */
-  #sections(text: string): (string | AddedToken)[] {
+  #sections(text: string, foreign: readonly number[]): (string | AddedToken)[] {
     const sections: (string | AddedToken)[] = []
     let start = 0
     let at = 0
     let strip = false
+    /** The first range that ends beyond here. */
+    let range = 0
     const pushPlain = (end: number, token?: AddedToken): void => {
       let plain = text.slice(start, end)
       if (strip) plain = plain.trimStart()
@@ -165,7 +164,12 @@ export class Tokenizer {
       if (plain !== '') sections.push(plain)
     }
     while (at < text.length) {
-      const token = this.#firstCharacters.has(text.charAt(at)) ? this.#tokenAt(text, at) : undefined
+      while (at >= (foreign[range + 1] ?? Number.POSITIVE_INFINITY)) range += 2
+      const free = foreign[range] ?? text.length
+      const token =
+        at < free && this.#firstCharacters.has(text.charAt(at))
+          ? this.#tokenAt(text, at, free)
+          : undefined
       if (!token) {
         at += 1
         continue
@@ -180,8 +184,10 @@ export class Tokenizer {
     return sections
   }
 
-  #tokenAt(text: string, at: number): AddedToken | undefined {
+  /** The longest control token at a place that ends by `end`. */
+  #tokenAt(text: string, at: number, end: number): AddedToken | undefined {
     for (const length of this.#controlLengths) {
+      if (at + length > end) continue
       const token = this.#control.get(text.substring(at, at + length))
       if (token) return token
     }

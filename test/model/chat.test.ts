@@ -1,23 +1,23 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Template } from '@huggingface/jinja'
+import { renderTemplate } from '../../services/io/template.ts'
+import { Template } from '../../services/jinja/template.ts'
 import {
   ChatFormat,
   type ChatMessage,
   checkMessages,
   cutHistory,
-  markText,
   type TemplateRunner,
 } from '../../services/model/chat.ts'
 import { textSpecFromGguf } from '../../services/model/text.ts'
 import { Tokenizer } from '../../services/model/tokenizer.ts'
-import { byteLevel, byteLevelControl } from '../fakes/vocabularies.ts'
+import { byteLevel } from '../fakes/vocabularies.ts'
 
 const chatml =
   "{% for m in messages %}{{'<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n'}}" +
   "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 const here: TemplateRunner = {
-  render: async (template, variables) => new Template(template).render(variables),
+  render: async (template, variables) => renderTemplate(new Template(template), variables),
 }
 const formatOf = (template: string | undefined, more = {}) => {
   const metadata = byteLevel(
@@ -135,19 +135,11 @@ test('control tokens cannot be put together from parts either', async () => {
 })
 
 test('a template that spells a control token from a role still has it', async () => {
-  const { format, tokenizer } = formatOf("{{ '<|im_' + messages[0].suffix + '|>' }}")
-  const { ids } = await format.prompt([{ ...user('a'), suffix: 'end' }])
-  assert.deepEqual(ids, [2])
-  assert.deepEqual(control(tokenizer, ids), [2])
-})
-
-test('marks stand only where a control token could begin', () => {
-  const mark = (text: string, every = false) => markText(text, byteLevelControl, '#', every)
-  assert.equal(mark('1 < 2, </b> [x] <b>'), '1 < 2, </b> [x] <b>')
-  assert.equal(mark('<|a [INST] a<'), '<#|a [#INST] a<#')
-  assert.equal(mark('a<\n'), 'a<#\n')
-  assert.equal(mark('a<b>', true), 'a<#b>')
-  assert.equal(markText('a<|', [], '#'), 'a<|')
+  const { format, tokenizer } = formatOf("{{ '<|' + messages[0].role + '|>' }}", {
+    'tokenizer.ggml.tokens': byteLevel().get('tokenizer.ggml.tokens') as string[],
+  })
+  const spelled = tokenizer.encode('<|user|>')
+  assert.deepEqual((await format.prompt([user('a')])).ids, spelled, 'no such token here')
 })
 
 test('a conversation that is too long or nested too deeply is refused before it is rendered', async () => {
