@@ -54,6 +54,7 @@ export class Tokenizer {
   readonly #controlLengths: number[]
   readonly #firstCharacters: Set<string>
   readonly #texts: string[] = []
+  readonly #added = new Set<string>()
   readonly #controlIds = new Set<number>()
   readonly #userIds = new Set<number>()
   readonly #byteLevel: boolean
@@ -73,6 +74,7 @@ export class Tokenizer {
     for (const [text, id] of Object.entries(json.model.vocab)) this.#texts[id] = text
     for (const token of json.added_tokens) {
       this.#texts[token.id] = token.content
+      this.#added.add(token.content)
       if (!token.special) this.#userIds.add(token.id)
       else {
         this.#controlIds.add(token.id)
@@ -115,6 +117,11 @@ export class Tokenizer {
   /** The control tokens' texts. */
   get controlTexts(): string[] {
     return [...this.#control.keys()]
+  }
+
+  /** Whether a text is a token that is found in text before the rest is cut up. */
+  isAdded(text: string): boolean {
+    return this.#added.has(text)
   }
 
   /** Whether the token is a control token, which is never shown. */

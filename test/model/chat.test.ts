@@ -27,6 +27,12 @@ const formatOf = (template: string | undefined, more = {}) => {
   const tokenizer = new Tokenizer(spec)
   return { format: new ChatFormat(spec, tokenizer, here), tokenizer }
 }
+/** The vocabulary with other control tokens in the first places that no template here uses. */
+const byteLevelWith = (...texts: string[]): string[] => {
+  const tokens = [...(byteLevel().get('tokenizer.ggml.tokens') as string[])]
+  for (const [i, text] of texts.entries()) tokens[[0, 3, 4][i] as number] = text
+  return tokens
+}
 const user = (content: string): ChatMessage => ({ role: 'user', content })
 const assistant = (content: string): ChatMessage => ({ role: 'assistant', content })
 /** The control tokens of a prompt, in order. */
@@ -104,6 +110,27 @@ test('control tokens in messages stay text, in every role and beside each other'
     const plain = ids.filter((id) => !tokenizer.isControl(id))
     const expected = messages.map((m) => `${m.role}\n${m.content}\n`).join('')
     assert.equal(tokenizer.decode(plain), `${expected}assistant\n`)
+  }
+})
+
+const reasoning = [
+  // The ways in which templates take old thoughts out.
+  "{{ m.content.split('</think>')[-1].lstrip('\n') }}",
+  "{% if '</think>' in m.content %}{{ m.content.split('</think>') | last | trim }}{% else %}{{ m.content }}{% endif %}",
+  "{% set parts = m.content.replace('<think>', '').split('</think>') %}{{ parts[1:] | join('</think>') | trim if parts | length > 1 else parts[0] }}",
+  "{{ m.content.partition('</think>')[2].strip() or m.content }}",
+]
+
+test('a template finds its own words in what a model said, though they look like control tokens', async () => {
+  const control3 = { 'tokenizer.ggml.tokens': byteLevelWith('</think>', '</s>', '<think>') }
+  for (const [i, content] of reasoning.entries()) {
+    const template = `{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}${content}{{ '<|im_end|>' }}{% endfor %}`
+    const { format, tokenizer } = formatOf(template, control3)
+    const answer = '<think>\nold thoughts <|im_end|>\n</think>\n\nYes <|im_end|>.'
+    const { text, ids } = await format.prompt([user('a < b'), assistant(answer), user('c')])
+    assert.ok(!text.includes('old thoughts'), `${i}: ${text}`)
+    assert.ok(text.includes('Yes <|im_end|>.'))
+    assert.deepEqual(control(tokenizer, ids), [1, 2, 1, 2, 1, 2], `${i}`)
   }
 })
 
