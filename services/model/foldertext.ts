@@ -84,6 +84,10 @@ const partsOf = (json: Json, added: readonly Json[]): Json => ({
   model: modelOf(json.model),
 })
 
+/** Whether a token, such as one for pictures, has no row in the embedding: no prompt may have it. */
+const rowless = (id: unknown, vocab: number): boolean =>
+  typeof id === 'number' && id >= vocab && id < limits.modelVocab
+
 const idOf = (json: Json, token: string): number | undefined => {
   const added = Array.isArray(json.added_tokens) ? json.added_tokens : []
   const found = added.find((t) => isObject(t) && t.content === token)
@@ -92,16 +96,23 @@ const idOf = (json: Json, token: string): number | undefined => {
   return typeof id === 'number' ? id : undefined
 }
 
-type Parts = { tokenizerConfig: Json; template: string | undefined; ends: number[] }
+type Parts = {
+  tokenizerConfig: Json
+  template: string | undefined
+  ends: number[]
+  /** Rows of the embedding. */
+  vocab: number
+}
 
-const fromTokenizerJson = (json: Json, { tokenizerConfig, template, ends }: Parts): TextSpec => {
+const fromTokenizerJson = (json: Json, parts: Parts): TextSpec => {
+  const { tokenizerConfig, template, ends, vocab } = parts
   const begins = beginning(json.post_processor)
   const bosToken = tokenText(tokenizerConfig.bos_token) ?? (begins || undefined)
   const eosToken = tokenText(tokenizerConfig.eos_token)
   const bosId = bosToken === undefined ? undefined : idOf(json, bosToken)
   const eosId = eosToken === undefined ? undefined : idOf(json, eosToken)
   const addBos = begins === undefined ? tokenizerConfig.add_bos_token === true : begins === bosToken
-  const added = addedOf(json, template ?? '')
+  const added = addedOf(json, template ?? '').filter((token) => !rowless(token.id, vocab))
   const named = added.filter((t) => endsByName(String(t.content), t.special ? 'control' : 'user'))
   const namedIds = named.map(({ id }) => id).filter((id) => typeof id === 'number')
   const endIds = sortedIds([...ends, ...namedIds, ...(eosId === undefined ? [] : [eosId])])
@@ -146,7 +157,7 @@ export const textSpecFromFolder = async (
   const ends = [...idsAt(generation, 'eos_token_id'), ...idsAt(config, 'eos_token_id')]
   const template = await templateOf(folder, tokenizerConfig)
   const json = await readFolderJson(folder, 'tokenizer.json', limits.tokenizerBytes)
-  if (json) return fromTokenizerJson(json, { tokenizerConfig, template, ends })
+  if (json) return fromTokenizerJson(json, { tokenizerConfig, template, ends, vocab })
   const source = await folder.open('tokenizer.model')
   if (!source)
     throw new MdiError('bad-file', `${folder.name} has no tokenizer.json and no tokenizer.model.`)

@@ -7,6 +7,7 @@ import { Tokenizer as Library } from '@huggingface/tokenizers'
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { type Merge, MergeRanks } from './merges.ts'
+import { checkRegexes } from './regexcheck.ts'
 import type { TextSpec } from './spec.ts'
 import type { AddedToken, TokenizerJson } from './text.ts'
 
@@ -42,6 +43,8 @@ const byteOf = ((): Map<string, number> => {
   }
   return map
 })()
+
+const hex = (byte: number): string => byte.toString(16).toUpperCase().padStart(2, '0')
 
 const utf8 = new TextEncoder()
 const nothing = new Uint8Array(0)
@@ -112,6 +115,15 @@ export class Tokenizer {
       added_tokens: json.added_tokens.filter((token) => !token.special && token.content !== ''),
       model: { ...json.model, vocab },
     }
+  }
+
+  /** Of 256 bytes, those without a token: characters with them may have no token at all. */
+  get unspelledBytes(): number {
+    const texts = new Set(this.#texts)
+    const bytes = this.#byteLevel
+      ? [...byteOf.keys()]
+      : Array.from({ length: 256 }, (_, b) => `<0x${hex(b)}>`)
+    return bytes.filter((byte) => !texts.has(byte)).length
   }
 
   /** The control tokens' texts. */
@@ -296,6 +308,25 @@ const unprefixed = (json: TokenizerJson): TokenizerJson => {
   }
 }
 
+/** A token id is an index: beyond the vocabulary's bound it would be memory and time without end. */
+const checkIds = (added: readonly unknown[], vocab: Record<string, unknown>): void => {
+  const check = (id: unknown, text: unknown): void => {
+    if (Number.isInteger(id) && (id as number) >= 0 && (id as number) < limits.modelVocab) return
+    const token = String(JSON.stringify(text)).slice(0, 60)
+    throw new MdiError(
+      'bad-file',
+      `The model's tokenizer is damaged: its token ${token} has the id ${JSON.stringify(id)}.`,
+    )
+  }
+  for (const token of added) {
+    const { id, content } = Object(token) as Partial<AddedToken>
+    check(id, content)
+    if (typeof content !== 'string')
+      throw new MdiError('bad-file', `The model's tokenizer is damaged: token ${id} has no text.`)
+  }
+  for (const text of Object.keys(vocab)) check(vocab[text], text)
+}
+
 const checked = (value: unknown): TokenizerJson => {
   const json = value as Partial<TokenizerJson> | null
   const { vocab, merges, type } = json?.model ?? {}
@@ -306,7 +337,9 @@ const checked = (value: unknown): TokenizerJson => {
       'unsupported',
       `The model's tokenizer is of the kind "${type}", which is not supported.`,
     )
+  checkIds(json.added_tokens, vocab)
   const { normalizer, pre_tokenizer, post_processor, decoder } = json
+  for (const part of [normalizer, pre_tokenizer, decoder]) checkRegexes(part)
   return {
     normalizer: normalizer ?? null,
     pre_tokenizer: pre_tokenizer ?? null,
