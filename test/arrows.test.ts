@@ -11,6 +11,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const arrows: Record<string, string[]> = {
   common: [],
   wire: [],
+  jinja: [],
   model: ['wire/bytes.ts'],
   plan: ['model'],
   graph: ['model', 'types:ports'],
@@ -35,7 +36,7 @@ const arrows: Record<string, string[]> = {
     'client',
     'api',
   ],
-  io: ['types:ports', 'wire', 'model'],
+  io: ['types:ports', 'wire', 'model', 'jinja'],
   'io/ort': ['types:ports', 'wire', 'model', 'graph', 'io'],
   roof: ['*'],
 }

@@ -18,7 +18,7 @@ import { formatSource, type ModelSource } from '../model/sources.ts'
 import type { Manifest } from '../model/spec.ts'
 import { anotherModel, type WriteOptions } from '../model/writer.ts'
 import type { OnProgress } from '../ports.ts'
-import { type Imported, importPath } from './import.ts'
+import { type Imported, type ImportPathOptions, importPath } from './import.ts'
 
 export type Pull = {
   /** The model's name in the store; otherwise its file's. */
@@ -34,6 +34,8 @@ export type PullOptions = {
   /** Keeps what was downloaded. */
   keep?: boolean | undefined
   rounding?: WriteOptions['rounding']
+  templates?: ImportPathOptions['templates']
+  plainChat?: boolean | undefined
   onProgress?: OnProgress | undefined
   onTrouble?: ((sentence: string) => void) | undefined
   signal?: AbortSignal | undefined
@@ -273,7 +275,7 @@ export const pull = async (
   if (there && !local && (await isHere(store, there, wanted)))
     return { manifest: there, resumed: 0, here: true }
   const folder = folderOf(data, name)
-  const { rounding, onProgress, signal, keep } = options
+  const { rounding, onProgress, signal, keep, templates, plainChat } = options
   const fetched = await fetchFirst(wanted, folder, options).catch(async (error) => {
     await dropEmpty(folder)
     throw writeError(error, folder)
@@ -283,7 +285,7 @@ export const pull = async (
     const imported = await importPath(fetched.path, store, {
       // A folder of a stick may have a name of its own.
       name: local ? wanted.name : name,
-      ...{ rounding, onProgress, signal, sha256: fetched.sha256 },
+      ...{ rounding, onProgress, signal, templates, plainChat, sha256: fetched.sha256 },
     })
     if (local) return imported
     await store.setConfig(noteKey(name), noteOf(fetched.source, imported.manifest))

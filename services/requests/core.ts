@@ -165,6 +165,7 @@ export class RequestCore {
     listener.started?.()
     this.#options.run(job, {
       text: (text) => listener.text(text),
+      thought: (text) => listener.thought?.(text),
       token: (token) => listener.token?.(token),
       end: (answer) => {
         const took = clock.now() - startedAt

@@ -228,6 +228,7 @@ export class RequestService {
   #counted(listener: AnswerListener): AnswerListener {
     return {
       text: (text) => listener.text(text),
+      thought: (text) => listener.thought?.(text),
       token: (token) => {
         this.#tokens += 1
         listener.token?.(token)
