@@ -6,7 +6,7 @@
 import type { MdiError } from '../errors.ts'
 import type { Progress } from '../ports.ts'
 import type { Actual, Assignment, Desired, LinkState, Online } from '../wire/control.ts'
-import { isOlder } from './epoch.ts'
+import { isOlder, nextEpoch } from './epoch.ts'
 import { type TwinAnswer, TwinCheck, type TwinWord } from './twin.ts'
 
 /** What a node is: its state without what it is doing. */
@@ -138,18 +138,26 @@ export class Agent {
       const message = `An assignment for the cluster ${desired.cluster} is not for this node.`
       return [{ kind: 'log', level: 'warning', message }]
     }
+    if (JSON.stringify(desired) === JSON.stringify(this.#desired)) return []
     if (isOlder(desired.epoch, this.#epoch)) {
       const message = `A plan of epoch ${desired.epoch} is older than ${this.#epoch}: refused.`
       return [{ kind: 'log', level: 'warning', message }]
     }
-    if (JSON.stringify(desired) === JSON.stringify(this.#desired)) return []
-    if (desired.epoch === this.#epoch && sameButSources(desired, this.#desired))
-      return this.#moved(desired, now)
-    if (desired.epoch === this.#epoch && this.#desired !== undefined) {
-      const message = `Another plan of the same epoch ${desired.epoch} is refused.`
-      return [{ kind: 'log', level: 'warning', message }]
+    if (desired.epoch === this.#desired?.epoch) {
+      if (sameButSources(desired, this.#desired)) return this.#moved(desired, now)
+      return this.#conflict(desired.epoch, now)
     }
     return this.#adopt(desired, now, true)
+  }
+
+  /**
+   * Two plans of one epoch: only one is the coordinator's, and which is not known here. The
+   * second is refused, and a higher epoch told, so that the coordinator makes a plan after both.
+   */
+  #conflict(epoch: number, now: number): AgentEffect[] {
+    this.#epoch = nextEpoch(epoch)
+    const message = `Another plan of the same epoch ${epoch} is refused.`
+    return [{ kind: 'log', level: 'warning', message }, this.#tell(now)]
   }
 
   /** The same plan. Only the places to fetch from have changed. */
@@ -220,7 +228,8 @@ export class Agent {
     this.#phase('ready', assignment)
     this.#held = false
     this.#joined = true
-    return [{ kind: 'join', epoch: this.#epoch, assignment }, this.#tell(now)]
+    const epoch = this.#desired?.epoch ?? this.#epoch
+    return [{ kind: 'join', epoch, assignment }, this.#tell(now)]
   }
 
   #failed(work: number, error: MdiError, now: number): AgentEffect[] {

@@ -20,7 +20,6 @@ import {
   type Plan,
   peerOf,
   planNodes,
-  playsItsPart,
   samePeer,
 } from './plan.ts'
 import { Roster } from './roster.ts'
@@ -145,9 +144,7 @@ export class Coordinator {
     const ahead = isOlder(epoch, node.epoch)
     const again = node.epoch !== epoch && !ahead ? [this.#desire(node.id)] : []
     if (!stage) return again
-    // Somebody else told it a plan of this number, so it refuses ours.
-    const another = node.epoch === epoch && !playsItsPart(this.#plan, node)
-    if (ahead || another) return this.#replan(nextEpoch(node.epoch))
+    if (ahead) return this.#replan(nextEpoch(node.epoch))
     const relocated = this.#relocate()
     return relocated.length > 0 ? relocated : again
   }

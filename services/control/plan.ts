@@ -63,13 +63,6 @@ export const peerOf = (node: Online): Peer => ({
 export const samePeer = (a: Peer, b: Peer): boolean =>
   a.id === b.id && a.port === b.port && JSON.stringify(a.addresses) === JSON.stringify(b.addresses)
 
-/** Whether a node that follows a plan of the same number plays its part of this very plan. */
-export const playsItsPart = (plan: Plan, { id, assignment }: Online): boolean => {
-  const stage = plan.stages.find((s) => s.peer.id === id)
-  const { model, first, end } = assignment
-  return model?.manifest === plan.model?.manifest && first === stage?.first && end === stage?.end
-}
-
 const isLoopback = (address: string): boolean => address.startsWith('127.') || address === '::1'
 
 /** Whether a node that was at `planned` can no longer be reached there. */

@@ -3,6 +3,7 @@ import type { Identity } from '../control/agent.ts'
 import { MdiError } from '../errors.ts'
 import { manifestReference, withoutVocabulary } from '../model/manifest.ts'
 import type { Manifest } from '../model/spec.ts'
+import { checkPart } from '../plan/room.ts'
 import type { FetchFrom, OnProgress, Store, WeightFetch } from '../ports.ts'
 import type { Assignment } from '../wire/control.ts'
 
@@ -79,6 +80,7 @@ export class Holdings {
     const manifest = await this.#find(assignment, from)
     // Given up while it was looked for: another assignment's manifest may stand here by now.
     if (abort.signal.aborted) throw new MdiError('cancelled', 'Fetching the weights was given up.')
+    checkPart(manifest, assignment)
     this.#manifest = manifest
     const { first, end, starter } = assignment
     const wanted = manifest.records.filter(({ kind, layer = 0 }) =>

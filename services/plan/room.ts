@@ -21,6 +21,23 @@ export const contextFor = (manifest: Manifest, wanted: number | undefined): numb
   return wanted ?? Math.min(context, DEFAULT_CONTEXT)
 }
 
+/**
+ * Refuses a part that the model does not have, before anything is allocated by its numbers: the
+ * rotary tables alone have a row for each position.
+ * @throws MdiError `bad-value`
+ */
+export const checkPart = (
+  manifest: Manifest,
+  { first, end, context }: { first: number; end: number; context: number },
+): void => {
+  const { layers } = manifest.spec
+  if (end > layers) {
+    const message = `Layers ${first} to ${end - 1} of ${manifest.name} are desired; it has ${layers}.`
+    throw new MdiError('bad-value', message)
+  }
+  contextFor(manifest, context)
+}
+
 /** Bytes of a sequence's KV cache at full length, in some layers. */
 export const sequenceBytes = (spec: ModelSpec, layers: number, context: number): number =>
   layers * context * kvPosition(spec)

@@ -119,8 +119,8 @@ export const assignmentSchema = z
     first: layer,
     end: layer,
     /** Ordinal in the ring; stage 0 is the starter. */
-    stage: countSchema.max(limits.modelLayers),
-    stages: z.int().min(1).max(limits.modelLayers),
+    stage: countSchema.max(limits.stages - 1),
+    stages: z.int().min(1).max(limits.stages),
     /** Embeds, and normalizes, projects and samples. */
     starter: z.boolean(),
     /** Where its activations go; null in a ring of one. */

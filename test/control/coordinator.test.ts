@@ -7,17 +7,7 @@ import { checkPlan, desiredOf, readPlan } from '../../services/control/plan.ts'
 import { MdiError } from '../../services/errors.ts'
 import { limits } from '../../services/limits.ts'
 import { desiredSchema, type NodeState, type Online } from '../../services/wire/control.ts'
-import {
-  coordinatorOf,
-  desired,
-  identity,
-  kinds,
-  modelOf,
-  online,
-  other,
-  plan,
-  playing,
-} from './parts.ts'
+import { coordinatorOf, desired, identity, kinds, modelOf, online, other, plan } from './parts.ts'
 
 const hear = (c: Coordinator, id: string, state: NodeState): CoordinatorEffect[] =>
   c.handle({ kind: 'node', id, state })
@@ -129,7 +119,7 @@ test('a load that is refused leaves another one waiting', () => {
   assert.match(refusal(load(c, 'second', ['nobody'])) ?? '', /^second Node nobody is not online/)
   const ready: Online = {
     ...online('a', 'here', c.plan.epoch),
-    assignment: playing('ready', 4),
+    assignment: { phase: 'ready' },
     ring: { whole: true },
   }
   const [loaded] = hear(c, 'pi1', ready)
@@ -160,11 +150,7 @@ test('a ring has so many nodes at most; what is desired in the longest can be re
 test('a load ends with an error only where trying again is not likely to help', () => {
   const failed = (c: Coordinator, lasting: boolean): Online => ({
     ...online('a', 'here', c.plan.epoch),
-    assignment: {
-      ...playing('failed', 4),
-      error: 'Node b is seen but unreachable.',
-      lasting,
-    },
+    assignment: { phase: 'failed', error: 'Node b is seen but unreachable.', lasting },
   })
   const c = coordinatorOf(5)
   hear(c, 'pi1', online('a', 'here', 5))
@@ -203,7 +189,7 @@ test('a node that is elsewhere is followed; an address more or less ends no requ
   const at = (addresses: string[], epoch: number, whole = true): Online => ({
     ...online('a', 'here', epoch),
     addresses,
-    assignment: playing('ready'),
+    assignment: { phase: 'ready' },
     ring: { whole },
   })
   const lan = ['10.0.0.5', 'fe00::5', '127.0.0.1']

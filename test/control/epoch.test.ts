@@ -6,7 +6,7 @@ import { epochAfter, isOlder, nextEpoch } from '../../services/control/epoch.ts'
 import { readPlan } from '../../services/control/plan.ts'
 import { limits } from '../../services/limits.ts'
 import { desiredSchema } from '../../services/wire/control.ts'
-import { coordinatorOf, desired, identity, kinds, online, other, plan } from './parts.ts'
+import { coordinatorOf, desired, identity, kinds, other, plan } from './parts.ts'
 
 const last = limits.epochs - 1
 const steps = limits.epochSteps
@@ -127,19 +127,37 @@ test('an older plan is refused, also where the numbers go round', () => {
   }
 })
 
-test('a node of the plan that follows another plan of the same number gets a new one', () => {
-  const part = { model: plan(5).model ?? undefined, first: 0, end: 2 } as const
-  const ours = { ...online('a', 'here', 5), assignment: { phase: 'ready', ...part } } as const
-  const tell = (assignment: typeof ours.assignment | { phase: 'idle' }) => {
-    const coordinator = coordinatorOf(5)
-    coordinator.handle({ kind: 'node', id: 'pi1', state: { ...ours, assignment } })
-    return coordinator.plan.epoch
-  }
-  assert.equal(tell(ours.assignment), 5)
-  assert.equal(tell({ phase: 'idle' }), 6)
-  assert.equal(tell({ ...ours.assignment, end: 1 as 2 }), 6)
-  const model = { name: 'tiny', manifest: 'b'.repeat(64), bytes: 10 }
-  assert.equal(tell({ ...ours.assignment, model }), 6)
+test('of two plans of one number the second is refused, and a third is asked for', () => {
+  const coordinator = coordinatorOf(6)
+  const agent = new Agent(identity('a'))
+  agent.handle({ kind: 'start', kept: desired(5) }, 0)
+  const { assignment } = desired(6)
+  // It has the very layers, but is another part of another ring.
+  const wrong = assignment && { ...assignment, context: 32 }
+  agent.handle({ kind: 'desired', desired: { ...desired(6), assignment: wrong } }, 1)
+  for (const kind of ['bus', 'bus'] as const)
+    for (const effect of coordinator.handle({ kind }))
+      if (effect.kind === 'desire') agent.handle({ kind: 'desired', desired: effect.desired }, 2)
+  const state = { ...agent.state }
+  for (const effect of coordinator.handle({ kind: 'node', id: 'pi1', state }))
+    if (effect.kind === 'desire') agent.handle({ kind: 'desired', desired: effect.desired }, 3)
+  assert.deepEqual([coordinator.plan.epoch, agent.state.epoch], [8, 8])
+  const work = { kind: 'fetched', work: 3 } as const
+  const [load] = agent.handle(work, 4)
+  assert.ok(load?.kind === 'load' && load.assignment.context === 64)
+})
+
+test('a node joins under the number of the plan that it follows', () => {
+  const agent = new Agent(identity('a'))
+  agent.handle({ kind: 'start', kept: desired(5) }, 0)
+  agent.handle({ kind: 'desired', desired: { ...desired(5), assignment: null } }, 1)
+  assert.equal(agent.state.epoch, 6)
+  agent.handle({ kind: 'fetched', work: 1 }, 2)
+  const [join] = agent.handle({ kind: 'loaded', work: 1 }, 3)
+  assert.ok(join?.kind === 'join' && join.epoch === 5)
+  // A plan of the number that it asked for is taken.
+  agent.handle({ kind: 'desired', desired: desired(6) }, 4)
+  assert.deepEqual([agent.state.epoch, agent.state.assignment.phase], [6, 'fetching'])
 })
 
 test('a node outside the plan that is far off is told again what is desired', () => {

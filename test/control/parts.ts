@@ -3,7 +3,7 @@ import type { Identity } from '../../services/control/agent.ts'
 import { Coordinator } from '../../services/control/coordinator.ts'
 import type { Plan } from '../../services/control/plan.ts'
 import type { Manifest } from '../../services/model/spec.ts'
-import type { Actual, Desired, Online } from '../../services/wire/control.ts'
+import type { Desired, Online } from '../../services/wire/control.ts'
 
 export const identity = (instance: string, address = 'here'): Identity => ({
   id: 'pi1',
@@ -41,16 +41,8 @@ export const online = (instance: string, address: string, epoch = 0): Online => 
   ...identity(instance, address),
   state: 'online',
   epoch,
-  assignment: epoch === 0 ? { phase: 'idle' } : playing('loading'),
+  assignment: { phase: 'idle' },
   links: [],
-})
-
-/** What pi1 tells of its part under `plan`. */
-export const playing = (phase: Actual['phase'], end = 2): Actual => ({
-  phase,
-  model: { name: 'tiny', manifest: 'a'.repeat(64), bytes: 10 },
-  first: 0,
-  end,
 })
 
 export const coordinatorOf = (epoch: number): Coordinator => {

@@ -156,6 +156,7 @@ class Control {
       'twin',
       'twin',
       'rival',
+      'rival',
       'old plan',
       'false plan',
       'false plan',

@@ -8,7 +8,6 @@ import {
   type CoordinatorEffect,
   type CoordinatorEvent,
 } from '../../services/control/coordinator.ts'
-import type { Plan } from '../../services/control/plan.ts'
 import { Presence, type PresenceEvent } from '../../services/control/presence.ts'
 import { OwnTopics } from '../../services/members/ownedtopics.ts'
 import { RingView } from '../../services/members/ringview.ts'
@@ -44,12 +43,12 @@ const agent = (
   })
 
 const coordinator = (
-  hears: (event: CoordinatorEvent, plan: Plan) => CoordinatorEvent,
+  hears: (event: CoordinatorEvent) => CoordinatorEvent,
   does: (effect: CoordinatorEffect, event: CoordinatorEvent) => boolean = () => true,
 ) =>
   replaced(Coordinator.prototype, 'handle', (own) => {
     return function (this: Coordinator, event) {
-      return own.call(this, hears(event, this.plan)).filter((effect) => does(effect, event))
+      return own.call(this, hears(event)).filter((effect) => does(effect, event))
     }
   })
 
@@ -78,15 +77,10 @@ export const controlMutations: readonly ControlMutation[] = [
     ),
   },
   {
-    name: 'a coordinator that does not see which plan of its number a node follows',
-    plant: coordinator((event, plan) => {
-      if (event.kind !== 'node' || event.state.state !== 'online') return event
-      const stage = plan.stages.find(({ peer }) => peer.id === event.id)
-      if (!stage || !plan.model) return event
-      const { first, end } = stage
-      const assignment = { ...event.state.assignment, model: plan.model, first, end }
-      return { ...event, state: { ...event.state, assignment } }
-    }),
+    name: 'an agent that says nothing of a second plan of one number',
+    plant: agent((event, epoch) =>
+      event.kind === 'desired' && event.desired.epoch === epoch ? undefined : event,
+    ),
   },
   {
     name: 'an agent that does not keep what it is told',

@@ -1,5 +1,7 @@
 /** What strangers may publish at a simulated cluster's broker, who know its topics. */
+import { desiredOf, type Plan } from '../../services/control/plan.ts'
 import { limits } from '../../services/limits.ts'
+import type { Assignment } from '../../services/wire/control.ts'
 import { buildTopic, type TopicName, topics, writeMessage } from '../../services/wire/topics.ts'
 import type { Cluster } from './cluster.ts'
 
@@ -62,7 +64,7 @@ export class Strangers {
     this.falsePlans += 1
     const near = plan.epoch + world.integer(1, 5)
     const epoch = world.pick([near, ...FALSE_EPOCHS])
-    const desired = { epoch, cluster: 'sim', assignment: null }
+    const desired = { epoch, cluster: 'sim', assignment: this.#falsePart(id, plan) }
     const topic = buildTopic('desired', { node: id })
     world.log('FAULT', () => `${topic} says plan ${epoch}`)
     broker.take(topic, JSON.stringify(desired), world.chance(0.7))
@@ -77,6 +79,16 @@ export class Strangers {
       broker.take(topic, JSON.stringify({ ...desired, epoch: plan.epoch + 1 }), true)
       head.load(`f${world.now}`)
     }
+  }
+
+  /** Nothing at all, the node's part, or one with a number beyond what it stands for. */
+  #falsePart(id: string, plan: Plan): Assignment | null {
+    const coordinator = { id: 'coord', addresses: ['coord'], port: 1 }
+    const { assignment } = desiredOf(plan, id, 'sim', coordinator)
+    const { modelContext, modelLayers, stages } = limits
+    const changes = [{}, { end: modelLayers }, { context: modelContext }, { stages }]
+    const part = assignment && { ...assignment, ...this.#cluster.world.pick(changes) }
+    return this.#cluster.world.chance(0.5) ? null : part
   }
 
   /** A stranger's message on a retained topic of ours: garbage, nothing, or another cluster's. */
