@@ -222,7 +222,7 @@ reference's greedy answers the KL divergence (over the tokens given and one buck
 rest) and the likeliest token; then the free greedy answer. Fails where a bound is missed.`,
   )
   .argument('<model>', 'a GGUF file')
-  .argument('<reference>', 'a reference.json: see ARCHITECTURE.md, Verification')
+  .argument('<reference>', 'a reference.json: see scripts/README.md')
   .option('--arithmetic <kind>', 'exact or fast', arithmetic, 'exact')
   .option('--nodes <n>', 'nodes of the ring, as processes; several rings: 1,2,3', nodes, [1])
   .option('--threads <n>', 'threads that compute', whole(1))

@@ -124,7 +124,7 @@ const topic = z
 const houseMqtt = z.strictObject({
   host: text('an address or host name')
     .optional()
-    .describe("The house's MQTT broker, which Home Assistant knows. Absent: none."),
+    .describe("The home's MQTT broker, which Home Assistant knows. Absent: none."),
   port: whole(1, 65_535).optional().describe('Its port. Absent: 1883, with TLS 8883.'),
   user: text('a text').optional().describe('User name there.'),
   password: text('a text').optional().describe('Password there.'),

@@ -139,9 +139,9 @@ export const limits = {
   brokerConnectMs: 5_000,
   /** A message during which the broker hung up so often is given up. */
   publishTries: 3,
-  /** A gateway waits so long for the ring's broker before it takes the house's for another. */
+  /** A gateway waits so long for the ring's broker before it takes the home's for another. */
   claimMs: 5_000,
-  /** A board that the ring does not know is taken from the house after this time. */
+  /** A board that the ring does not know is taken from the home after this time. */
   goneBoardMs: 60_000,
   /** A topic on which a client wants its answer. */
   answerTopicBytes: 256,

@@ -11,13 +11,14 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const arrows: Record<string, string[]> = {
   common: [],
   wire: [],
+  jinja: [],
   model: ['wire/bytes.ts'],
   plan: ['model'],
   graph: ['model', 'types:ports'],
   ports: ['types:model', 'types:wire'],
   ring: ['types:ports', 'wire', 'plan', 'model'],
   control: ['types:ports', 'wire', 'plan', 'model'],
-  requests: ['types:ports', 'wire', 'plan', 'model', 'types:ring'],
+  requests: ['types:ports', 'wire', 'plan', 'model', 'types:ring', 'ring/framequeue.ts'],
   client: ['types:ports', 'wire'],
   voice: ['types:ports', 'wire', 'model', 'requests', 'client'],
   api: ['types:ports', 'wire', 'model', 'types:ring', 'requests', 'voice', 'client'],
@@ -35,7 +36,7 @@ const arrows: Record<string, string[]> = {
     'client',
     'api',
   ],
-  io: ['types:ports', 'wire', 'model'],
+  io: ['types:ports', 'wire', 'model', 'jinja'],
   'io/ort': ['types:ports', 'wire', 'model', 'graph', 'io'],
   roof: ['*'],
 }
@@ -47,6 +48,7 @@ const files: Record<string, string> = {
   'version.ts': 'common',
   'config.ts': 'common',
   'changes.ts': 'common',
+  'units.ts': 'common',
   'ports.ts': 'ports',
   'main.ts': 'roof',
 }

@@ -1,6 +1,7 @@
 /** `mdi import PATH` */
 import { type Command, InvalidArgumentError } from 'commander'
 import { MdiError } from '../errors.ts'
+import { TemplateWorker } from '../io/template.ts'
 import { type Imported, importPath } from '../lifecycle/import.ts'
 import { openStore, type WorkerEntry } from '../lifecycle/local.ts'
 import type { WriteOptions } from '../model/writer.ts'
@@ -12,6 +13,7 @@ import { bytes, count, json, ProgressBar, plain } from './output.ts'
 export type ImportWords = {
   name?: string
   weights: NonNullable<WriteOptions['rounding']>
+  plainChat?: boolean
   json?: boolean
 }
 
@@ -38,23 +40,28 @@ export const addImportOptions = (command: Command): Command =>
       weights,
       'Q8_0',
     )
+    .option(
+      '--plain-chat',
+      "answer conversations in a plain form, without the model's chat template",
+    )
     .option('--json', 'one JSON document instead of text')
 
-/** Tells what an import came to. @param note of what went before, for a person */
+/** Tells what an import came to. */
 export const tellImported = (
-  { manifest, resumed, loss }: Imported,
+  { manifest, resumed, loss, notes = [] }: Imported,
   seconds: number,
   options: { json?: boolean },
   more: Record<string, unknown> = {},
 ): void => {
   const { name, spec, parameters, types, source } = manifest
+  for (const note of notes) process.stderr.write(`${plain(note)}\n`)
   if (manifest.text.endIds.length === 0)
     process.stderr.write(
       `${name} names no token that ends an answer: its answers go on until --max-tokens or --stop.\n`,
     )
   if (options.json) {
     const { family, layers } = spec
-    json({ name, family, layers, parameters, types, loss, seconds, ...more })
+    json({ name, family, layers, parameters, types, loss, notes, seconds, ...more })
     return
   }
   const kinds = Object.entries(types).map(([type, n]) => `${n} ${type}`)
@@ -90,14 +97,18 @@ export const addImport = (program: Command, entry: WorkerEntry): void => {
     const startedAt = performance.now()
     const imported = await withProgress(async (bar, signal) => {
       const store = await openStore(entry, dataFolder(self))
+      const templates = new TemplateWorker(entry)
       try {
         return await importPath(path, store, {
           name: options.name,
           rounding: options.weights,
+          templates,
+          plainChat: options.plainChat,
           onProgress: bar.show,
           signal,
         })
       } finally {
+        await templates.close()
         await store.close()
       }
     })

@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import { MdiError } from '../errors.ts'
 import { hubEnvironment } from '../io/fetch/hub.ts'
+import { TemplateWorker } from '../io/template.ts'
 import { openStore, type WorkerEntry } from '../lifecycle/local.ts'
 import { isPath, type Pull, pull } from '../lifecycle/pull.ts'
 import { catalogue, findEntry } from '../model/catalogue.ts'
@@ -52,11 +53,14 @@ was: give the same command again.`,
       const pulled = await withProgress(async (bar, signal) => {
         const data = dataFolder(self)
         const store = await openStore(entry, data)
+        const templates = new TemplateWorker(entry)
         try {
           return await pull(store, data, wanted, {
             hub: hubEnvironment(process.env),
             keep: options.keep,
             rounding: options.weights,
+            templates,
+            plainChat: options.plainChat,
             onProgress: bar.show,
             onTrouble: (sentence) => {
               bar.stop()
@@ -65,6 +69,7 @@ was: give the same command again.`,
             signal,
           })
         } finally {
+          await templates.close()
           await store.close()
         }
       })

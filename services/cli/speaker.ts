@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { residentMemory } from '../io/board/system.ts'
 import type { LocalRing, WorkerEntry } from '../lifecycle/local.ts'
 import type { ChatMessage } from '../model/chat.ts'
+import type { TextSpec } from '../model/spec.ts'
 import type { Answer, TextRequest } from '../requests/generation.ts'
 import { withLocalRing } from './local.ts'
 import type { EngineOptions } from './options.ts'
@@ -43,9 +44,13 @@ export const withSpeaker = (
   return withLocalRing(entry, command, options.model, options, (ring) => use(localSpeaker(ring)))
 }
 
+/** Whether a model answers conversations. */
+const chats = ({ chatTemplate, plainChat }: TextSpec): boolean =>
+  chatTemplate !== undefined || plainChat === true
+
 export const localSpeaker = (ring: LocalRing): Speaker => ({
   model: ring.model.manifest.name,
-  chats: ring.model.manifest.text.chatTemplate !== undefined,
+  chats: chats(ring.model.manifest.text),
   answer: (request, onText) =>
     new Promise((resolve, reject) => {
       void ring.generations.submit(ring.model, request, {

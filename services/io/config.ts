@@ -31,7 +31,7 @@ export const defaultDataFolder = (environment: Environment): string =>
   first(environment.STATE_DIRECTORY) ??
   join(environment.XDG_DATA_HOME || join(environment.HOME || homedir(), '.local', 'share'), 'mdi')
 
-/** The host's name as a node's: what may not stand in one is left out. */
+/** The host's name as a node's name. Characters that may not be in one are left out. */
 export const nodeName = (host: string): string =>
   host
     .split('.', 1)

@@ -4,16 +4,55 @@
  * long; the next one gets a new worker.
  */
 import { parentPort, Worker } from 'node:worker_threads'
-import { Template } from '@huggingface/jinja'
 import { errorFrom, MdiError } from '../errors.ts'
+import { TemplateSyntaxError } from '../jinja/errors.ts'
+import type { WallTime } from '../jinja/strftime.ts'
+import { Template } from '../jinja/template.ts'
+import { Text } from '../jinja/text.ts'
+import { Dict, fromJson, type Value } from '../jinja/values.ts'
 import { limits } from '../limits.ts'
-import type { TemplateRunner } from '../model/chat.ts'
+import type { Rendered, TemplateRunner, TemplateVariables } from '../model/chat.ts'
 
 /** What `workerData.mode` is in the template's thread. */
 export const templateMode = 'template'
 
-type Request = { template: string; variables: Record<string, unknown> }
-type Answer = { ready: true } | { text: string } | { code: string; message: string }
+type Request = { template: string; variables: TemplateVariables }
+type Answer = { ready: true } | Rendered | { code: string; message: string }
+
+/** The wall clock, in its zone. */
+const wallTime = (): WallTime => {
+  const now = new Date()
+  return {
+    year: now.getFullYear(),
+    month: now.getMonth() + 1,
+    day: now.getDate(),
+    hour: now.getHours(),
+    minute: now.getMinutes(),
+    second: now.getSeconds(),
+    microsecond: now.getMilliseconds() * 1000,
+  }
+}
+
+/** A message; its role, one of a few known words, may be part of a control token. */
+const messageValue = (message: Record<string, unknown>): Value => {
+  const value = fromJson(message)
+  const { role } = message
+  if (value instanceof Dict && typeof role === 'string') value.set(new Text('role'), new Text(role))
+  return value
+}
+
+/**
+ * A template's text, and which of its characters the template did not write itself.
+ * @throws TemplateSyntaxError where it cannot be read, TemplateError where it fails
+ */
+export const renderTemplate = (template: Template, variables: TemplateVariables): Rendered => {
+  const { messages, foreign, own } = variables
+  const values = new Map(Object.entries(foreign).map(([k, v]) => [k, fromJson(v)]))
+  values.set('messages', messages.map(messageValue))
+  for (const [name, value] of Object.entries(own)) values.set(name, fromJson(value, true))
+  const text = template.render(values, wallTime)
+  return { text: text.value, foreign: [...text.foreign] }
+}
 
 const reasonOf = (error: unknown): string => {
   const reason = error instanceof Error ? error.message : String(error)
@@ -33,10 +72,14 @@ export const runTemplateWorker = (): void => {
       return { code: 'unsupported', message }
     }
     try {
-      const text = last.template.render(variables)
-      if (Buffer.byteLength(text) <= limits.templateOutputBytes) return { text }
+      const rendered = renderTemplate(last.template, variables)
+      if (Buffer.byteLength(rendered.text) <= limits.templateOutputBytes) return rendered
       return { code: 'too-long', message: "The model's chat template writes too long a prompt." }
     } catch (error) {
+      if (error instanceof TemplateSyntaxError) {
+        const message = `The model's chat template cannot be read: ${reasonOf(error)}`
+        return { code: 'unsupported', message }
+      }
       const message = `The model's chat template refuses this conversation: ${reasonOf(error)}`
       return { code: 'bad-value', message }
     }
@@ -62,13 +105,13 @@ export class TemplateWorker implements TemplateRunner {
     this.#limitMs = limitMs
   }
 
-  render(template: string, variables: Record<string, unknown>): Promise<string> {
+  render(template: string, variables: TemplateVariables): Promise<Rendered> {
     const rendered = this.#turn.then(() => this.#render({ template, variables }))
     this.#turn = rendered.catch(() => {})
     return rendered
   }
 
-  async #render(request: Request): Promise<string> {
+  async #render(request: Request): Promise<Rendered> {
     if (this.#closed) throw stopped()
     // Starting a worker takes long on a small board: that time is not the template's.
     this.#worker ??= await this.#started()
@@ -94,7 +137,7 @@ export class TemplateWorker implements TemplateRunner {
           `The model's chat template was stopped: it took more than ${this.#limitMs / 1000} s.`,
         )
       }
-      if ('text' in answer) return answer.text
+      if ('text' in answer) return answer
       throw errorFrom('code' in answer ? answer : { message: 'no answer' })
     } finally {
       clearTimeout(timer)

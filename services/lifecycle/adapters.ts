@@ -14,7 +14,7 @@ import {
 } from '../io/board/system.ts'
 import { advertise } from '../io/board/zeroconf.ts'
 import { realClock } from '../io/clock.ts'
-import { TcpDoorway } from '../io/links/listener.ts'
+import { TcpDoorway } from '../io/links/doorway.ts'
 import { MqttBus } from '../io/mqtt/client.ts'
 import type { Announce } from '../members/gateway.ts'
 import type { Log, Machine, OpenBus, OpenDoorway, OpenHomeBus } from '../ports.ts'

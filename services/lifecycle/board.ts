@@ -23,6 +23,7 @@ import { manifestReference } from '../model/manifest.ts'
 import type { Manifest } from '../model/spec.ts'
 import type { Log, OpenBus, WallClock, WeightFetch } from '../ports.ts'
 import { RequestService } from '../requests/service.ts'
+import { mb } from '../units.ts'
 import { version } from '../version.ts'
 import { announceBy, clusterBus, homeBus, machine, openDoorway } from './adapters.ts'
 import { findModel, openStore, textSide, type WorkerEntry } from './local.ts'
@@ -288,7 +289,7 @@ const tellFreed =
   (bytes: number): void =>
     log.tell(
       'warning',
-      `The disk is full: ${Math.round(bytes / 1e6)} MB that were prepared of other models are given up.`,
+      `The disk is full: ${mb(bytes)} that were prepared of other models are given up.`,
     )
 
 const pullEntry = async (

@@ -6,26 +6,34 @@ import { requireRoom } from '../io/board/disk.ts'
 import { type FileSource, openFile, openFolder } from '../io/file.ts'
 import type { SqliteStore } from '../io/store/client.ts'
 import { importExport, isExport } from '../io/store/exported.ts'
+import type { TemplateRunner } from '../model/chat.ts'
+import type { GgufMetadata } from '../model/gguf.ts'
 import { importGguf, importSafetensors } from '../model/import.ts'
 import { shardNames } from '../model/sources.ts'
-import type { Manifest } from '../model/spec.ts'
+import type { Manifest, TextSpec } from '../model/spec.ts'
+import { tryTemplate } from '../model/templatecheck.ts'
 import { textSpecFromGguf } from '../model/text.ts'
-import { checkText } from '../model/textcheck.ts'
+import { checkText, notesOnText } from '../model/textcheck.ts'
 import type { WriteOptions } from '../model/writer.ts'
 import type { OnProgress } from '../ports.ts'
+import { mb } from '../units.ts'
 
 export type ImportPathOptions = {
   /** The model's name in the store; otherwise its file's. */
   name?: string | undefined
   rounding?: WriteOptions['rounding']
+  /** Tries chat templates; absent: they are not tried. */
+  templates?: TemplateRunner | undefined
+  /** Uses a plain form in place of the model's chat template. */
+  plainChat?: boolean | undefined
   /** The file's SHA-256, where it was computed; for the manifest. */
   sha256?: string | undefined
   onProgress?: OnProgress | undefined
   signal?: AbortSignal | undefined
 }
 
-/** What an import came to. */
-export type Imported = { manifest: Manifest; resumed: number; loss?: number }
+/** What an import came to. `notes`: sentences on what may disappoint of the model. */
+export type Imported = { manifest: Manifest; resumed: number; loss?: number; notes?: string[] }
 
 /** What stands at a path. */
 type Found =
@@ -100,9 +108,28 @@ export const importPath = async (
   const { name, onProgress, signal } = options
   if (found.kind === 'export') {
     const manifest = await importExport(found.folder, store, { name, onProgress, signal })
-    return { manifest, resumed: 0 }
+    const notes: string[] = []
+    // It is here already; whether it can chat is told all the same.
+    await tried(manifest.name, manifest.text, options).catch((error: unknown) => {
+      if (!(error instanceof MdiError)) throw error
+      notes.push(error.message)
+    })
+    return { manifest, resumed: 0, notes }
   }
   return importFiles(found, store, options)
+}
+
+/** The text side with a template that can be used. @throws MdiError `bad-value` */
+const tried = async (
+  name: string,
+  text: TextSpec,
+  { templates, plainChat }: ImportPathOptions,
+): Promise<TextSpec> => {
+  if (plainChat) {
+    const { chatTemplate: _, ...plain } = text
+    return { ...plain, plainChat: true }
+  }
+  return templates ? tryTemplate(name, text, templates) : text
 }
 
 /** Of the import's own; what else is on the disk has its own reserves. */
@@ -115,7 +142,7 @@ const roomFor = async (store: SqliteStore, bytes: number): Promise<void> => {
   } catch (error) {
     const left = await store.unusedBytes()
     if (!(error instanceof MdiError) || left === 0) throw error
-    const gives = `Dropping what broken-off imports left gives ${Math.round(left / 1e6)} MB: mdi remove --unfinished.`
+    const gives = `Dropping what broken-off imports left gives ${mb(left)}: mdi remove --unfinished.`
     throw new MdiError(error.code, `${error.message} ${gives}`, { cause: error })
   }
 }
@@ -123,11 +150,17 @@ const roomFor = async (store: SqliteStore, bytes: number): Promise<void> => {
 const importFiles = async (
   found: Exclude<Found, { kind: 'export' }>,
   store: SqliteStore,
-  { name, rounding, sha256, onProgress, signal }: ImportPathOptions,
+  options: ImportPathOptions,
 ): Promise<Imported> => {
+  const { name, rounding, sha256, onProgress, signal } = options
+  const notes: string[] = []
   const shared = {
     textSpec: textSpecFromGguf,
-    checkText,
+    prepareText: async (file: string, text: TextSpec, vocab: number, keys?: GgufMetadata) => {
+      checkText(file, text, vocab)
+      notes.push(...notesOnText(file, text, keys))
+      return tried(file, text, options)
+    },
     ...(name !== undefined && { name }),
     ...(rounding !== undefined && { rounding }),
     ...(sha256 !== undefined && { sha256 }),
@@ -138,7 +171,7 @@ const importFiles = async (
   if (found.kind === 'safetensors') {
     const folder = openFolder(found.folder)
     try {
-      return await importSafetensors(folder, store, shared)
+      return { ...(await importSafetensors(folder, store, shared)), notes }
     } finally {
       await folder.close()
     }
@@ -146,7 +179,7 @@ const importFiles = async (
   const files: FileSource[] = []
   try {
     for (const file of found.files) files.push(await openFile(file))
-    return await importGguf(files, store, shared)
+    return { ...(await importGguf(files, store, shared)), notes }
   } finally {
     for (const file of files) await file.close()
   }

@@ -31,7 +31,7 @@ export const openStore = async (entry: WorkerEntry, folder: string): Promise<Sql
   return store
 }
 
-/** The store for looking only, beside a service that has it; undefined where there is none. */
+/** The store, for reading beside a service that has it. Undefined where there is none. */
 export const peekStore = async (
   entry: WorkerEntry,
   folder: string,
@@ -45,7 +45,7 @@ export const peekStore = async (
       if (error instanceof MdiError && error.code === 'not-found') return undefined
       throw error
     }
-    // What a killed import left is put in order by opening the store for good.
+    // A killed import left something. Opening the store for writing puts it in order.
     return openStore(entry, folder)
   }
 }
@@ -131,7 +131,7 @@ export const openLocal = async (
   const whole = { first: 0, end: spec.layers, ends: true }
   checkFits(manifest, whole, context, available, ownerBytes(manifest))
   const runtime = runtimeFolder(folder)
-  // First what may fail at once: an engine must be closed again.
+  // This may fail at once, so it comes before the engine, which would have to be closed again.
   const { model, close } = textSide(entry, manifest, context)
   const engine = new WorkerEngine(entry, { store: folder, folder: runtime, threads })
   try {

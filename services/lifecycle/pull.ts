@@ -1,7 +1,7 @@
 /**
- * Fetches a model by its source and takes it into the store. What comes stands in
- * `downloads/NAME` of the data folder, in a folder for each source, until it is imported: so
- * neither a break costs anything, nor that another source was tried.
+ * Fetches a model by its source and takes it into the store. Until it is imported, its files are in
+ * `downloads/NAME` of the data folder, in a folder for each source. So neither a break nor a try of
+ * another source costs anything.
  */
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, rename, rm, rmdir, stat } from 'node:fs/promises'
@@ -18,7 +18,7 @@ import { formatSource, type ModelSource } from '../model/sources.ts'
 import type { Manifest } from '../model/spec.ts'
 import { anotherModel, type WriteOptions } from '../model/writer.ts'
 import type { OnProgress } from '../ports.ts'
-import { type Imported, importPath } from './import.ts'
+import { type Imported, type ImportPathOptions, importPath } from './import.ts'
 
 export type Pull = {
   /** The model's name in the store; otherwise its file's. */
@@ -34,6 +34,8 @@ export type PullOptions = {
   /** Keeps what was downloaded. */
   keep?: boolean | undefined
   rounding?: WriteOptions['rounding']
+  templates?: ImportPathOptions['templates']
+  plainChat?: boolean | undefined
   onProgress?: OnProgress | undefined
   onTrouble?: ((sentence: string) => void) | undefined
   signal?: AbortSignal | undefined
@@ -210,7 +212,7 @@ const fetchFirst = async (
   throw new Error('a model has one source at least')
 }
 
-/** Puts a download where no other pull goes on with it, nor a removal drops it. @returns its path there */
+/** Moves a download to where no pull continues it and no removal drops it. @returns its path there */
 const keepDownload = async (
   data: string,
   name: string,
@@ -269,11 +271,11 @@ export const pull = async (
   const name = wanted.name ?? nameOfSource(first)
   const local = first.kind === 'local'
   const there = await store.getModel(name)
-  // Whether a file here is the model that has its name, its import tells.
+  // The import of a local file tells whether it is the model that has its name.
   if (there && !local && (await isHere(store, there, wanted)))
     return { manifest: there, resumed: 0, here: true }
   const folder = folderOf(data, name)
-  const { rounding, onProgress, signal, keep } = options
+  const { rounding, onProgress, signal, keep, templates, plainChat } = options
   const fetched = await fetchFirst(wanted, folder, options).catch(async (error) => {
     await dropEmpty(folder)
     throw writeError(error, folder)
@@ -283,7 +285,7 @@ export const pull = async (
     const imported = await importPath(fetched.path, store, {
       // A folder of a stick may have a name of its own.
       name: local ? wanted.name : name,
-      ...{ rounding, onProgress, signal, sha256: fetched.sha256 },
+      ...{ rounding, onProgress, signal, templates, plainChat, sha256: fetched.sha256 },
     })
     if (local) return imported
     await store.setConfig(noteKey(name), noteOf(fetched.source, imported.manifest))

@@ -4,7 +4,7 @@
  */
 import { HomeBroker } from '../api/homeassistant/homebroker.ts'
 import { wyomingCrowded, wyomingVisits } from '../api/wyoming/service.ts'
-import { RequestClient } from '../client/ask.ts'
+import { patience, RequestClient } from '../client/ask.ts'
 import { ClusterView, type ViewChange } from '../client/view.ts'
 import type { LoadedConfig } from '../config.ts'
 import { MdiError } from '../errors.ts'
@@ -123,7 +123,7 @@ export class GatewayRole {
         bus: this.#bus,
         view: this.view,
         own: () => this.#ownLoad(),
-        client: new RequestClient(this.#bus, clock, random),
+        client: new RequestClient(this.#bus, clock, random, patience),
         assistant: this.#assistant,
       })
   }

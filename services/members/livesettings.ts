@@ -1,6 +1,6 @@
 /**
  * Settings that can be changed while the service runs (`config/set`), kept in the store over
- * the file's. What opens a house (`voice.allow_unlock`), logs in somewhere or needs a restart
+ * the file's. What opens a home (`voice.allow_unlock`), logs in somewhere or needs a restart
  * stands in the file alone.
  */
 

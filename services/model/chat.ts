@@ -2,9 +2,9 @@
  * Conversations as prompts: a model's chat template, and what fits into its context.
  *
  * A message's text may contain what looks like a control token ("<|im_end|>"). In the
- * prompt only the template's own may count. So before rendering, a marker character that
- * occurs nowhere else is put into each such place of the messages; after it, the prompt is
- * cut at the control tokens that are still whole, and the marker is taken out of the rest.
+ * prompt only the template's own may count. So the template's engine (`jinja/text`) tells of
+ * each character whether the template wrote it, and a control token counts only where it
+ * wrote all of its characters.
  */
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
@@ -14,10 +14,23 @@ import type { Tokenizer } from './tokenizer.ts'
 /** One message; further fields (tool calls, names) go to the template as they are. */
 export type ChatMessage = { role: string; content?: unknown; [key: string]: unknown }
 
+/** What a template is given, by names. */
+export type TemplateVariables = {
+  /** The conversation; roles must be known ones, since they count as the template's own. */
+  messages: readonly ChatMessage[]
+  /** What else came from outside. Like the messages', its texts cannot make control tokens. */
+  foreign: Record<string, unknown>
+  /** What counts as the template's own. */
+  own: Record<string, unknown>
+}
+
+/** A prompt, and the ranges of it that the template did not write; see `jinja/text`. */
+export type Rendered = { text: string; foreign: readonly number[] }
+
 /** Renders Jinja under a bound of time and size; `io/template` has it in a worker. */
 export interface TemplateRunner {
   /** @throws MdiError `timeout`, `unsupported`, `bad-value` (the template's own exception) */
-  render(template: string, variables: Record<string, unknown>): Promise<string>
+  render(template: string, variables: TemplateVariables): Promise<Rendered>
 }
 
 export type PromptOptions = {
@@ -72,62 +85,6 @@ export const checkMessages = (messages: unknown): ChatMessage[] => {
   })
 }
 
-/** A character of the private use area that does not occur in the text. */
-const freeCharacter = (text: string): string => {
-  for (let code = 0xe000; code <= 0xf8ff; code++) {
-    const character = String.fromCharCode(code)
-    if (!text.includes(character)) return character
-  }
-  throw new MdiError('bad-value', 'The conversation has too many private-use characters.')
-}
-
-/**
- * Puts the marker after each character with which a control token could begin: where its
- * second character follows (after spaces too, which a template may trim) or nothing does.
- * @param every after each first character whatever follows: for templates that take texts
- *   apart and put them together again
- */
-export const markText = (
-  text: string,
-  controlTexts: readonly string[],
-  marker: string,
-  every = false,
-): string => {
-  const seconds = new Map<string, string>()
-  for (const control of controlTexts) {
-    const first = control.charAt(0)
-    seconds.set(first, (seconds.get(first) ?? '') + control.charAt(1))
-  }
-  let marked = ''
-  let start = 0
-  for (let at = 0; at < text.length; at++) {
-    const second = seconds.get(text.charAt(at))
-    if (second === undefined) continue
-    const next = every ? '' : nextVisible(text, at + 1)
-    if (next !== '' && !second.includes(next) && !second.includes(text.charAt(at + 1))) continue
-    marked += text.slice(start, at + 1) + marker
-    start = at + 1
-  }
-  return marked + text.slice(start)
-}
-
-/** The next character that trimming would leave; empty at the end. */
-const nextVisible = (text: string, from: number): string => {
-  let at = from
-  while (at < text.length && text.charAt(at).trim() === '') at++
-  return text.charAt(at)
-}
-
-/** Applies `change` to every text within a value of JSON's kinds. */
-const mapTexts = (value: unknown, change: (text: string) => string): unknown => {
-  if (typeof value === 'string') return change(value)
-  if (Array.isArray(value)) return value.map((item) => mapTexts(item, change))
-  if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [change(key), mapTexts(item, change)]),
-  )
-}
-
 /** Refuses what is nested so deeply that walking it would end the stack. */
 const checkDepth = (value: unknown, left: number = limits.promptDepth): void => {
   if (typeof value !== 'object' || value === null) return
@@ -175,23 +132,17 @@ export class ChatFormat {
         stops: ['\nuser:'],
       }
     }
-    const marker = freeCharacter(json + chatTemplate)
-    const every = /\b(replace|join)\b/.test(chatTemplate)
-    const mark = (text: string) => markText(text, this.#tokenizer.controlTexts, marker, every)
-    const marked = mapTexts(given, mark) as Record<string, unknown>
-    const rendered = await this.#runner.render(chatTemplate, {
-      ...marked,
-      add_generation_prompt: open,
-      bos_token: bosToken ?? '',
-      eos_token: eosToken ?? '',
+    const { text, foreign } = await this.#runner.render(chatTemplate, {
+      messages,
+      foreign: { ...options.variables, tools: options.tools ?? null },
+      own: {
+        add_generation_prompt: open,
+        bos_token: bosToken ?? '',
+        eos_token: eosToken ?? '',
+      },
     })
-    const ids = this.#tokenizer.encode(rendered, {
-      bos: true,
-      parseControl: true,
-      marker,
-      ...atMost,
-    })
-    return { text: rendered.replaceAll(marker, ''), ids, fallback: false, stops: [] }
+    const ids = this.#tokenizer.encode(text, { bos: true, control: { foreign }, ...atMost })
+    return { text, ids, fallback: false, stops: [] }
   }
 }
 

@@ -64,6 +64,7 @@ const textSchema = z.strictObject({
   tokenizer: z.unknown(),
   tokenizerConfig: z.unknown(),
   chatTemplate: z.string().optional(),
+  plainChat: z.boolean().optional(),
   bosToken: z.string().optional(),
   eosToken: z.string().optional(),
   endIds: z.array(token).max(64),

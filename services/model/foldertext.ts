@@ -1,7 +1,7 @@
 /** A folder's tokenizer, chat template and end tokens, from its JSON files. */
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
-import { endsByName, sortedIds } from './ends.ts'
+import { endsByName, kindOf, sortedIds } from './control.ts'
 import { type Folder, isObject, type Json, readFolderJson, readText } from './folder.ts'
 import type { GgufMetadata } from './gguf.ts'
 import { compactMerges } from './merges.ts'
@@ -46,11 +46,28 @@ const beginning = (processor: unknown): string | undefined => {
   return typeof token === 'string' ? token : ''
 }
 
-/** Tokens that stand beside the vocabulary; those that end an answer are control tokens. */
-const addedOf = (json: Json, endIds: readonly number[]): Json[] =>
-  (Array.isArray(json.added_tokens) ? json.added_tokens : [])
+/** Tokens that stand beside the vocabulary, with those of it that this template makes such. */
+const addedOf = (json: Json, template: string): Json[] => {
+  const added = (Array.isArray(json.added_tokens) ? json.added_tokens : [])
     .filter(isObject)
-    .map((token) => (endIds.includes(token.id as number) ? { ...token, special: true } : token))
+    .map((token) => {
+      const kind = kindOf(String(token.content), token.special ? 'control' : 'user', template)
+      return { ...token, special: kind === 'control' }
+    })
+  const known = new Set(added.map((token: Json) => token.content))
+  const vocab = isObject(json.model) && isObject(json.model.vocab) ? json.model.vocab : {}
+  const more = Object.entries(vocab).flatMap(([content, id]) => {
+    const kind = known.has(content) ? 'normal' : kindOf(content, 'normal', template)
+    return kind === 'normal'
+      ? []
+      : [{ id, content, special: kind === 'control', normalized: false }]
+  })
+  return [...added, ...more]
+}
+
+/** Those that end an answer are control tokens. */
+const withEnds = (added: readonly Json[], endIds: readonly number[]): Json[] =>
+  added.map((token) => (endIds.includes(token.id as number) ? { ...token, special: true } : token))
 
 const modelOf = (model: unknown): unknown =>
   isObject(model) && Array.isArray(model.merges)
@@ -58,14 +75,18 @@ const modelOf = (model: unknown): unknown =>
     : model
 
 /** The parts of tokenizer.json that are read; the beginning-of-text token is put elsewhere. */
-const partsOf = (json: Json, endIds: readonly number[]): Json => ({
-  added_tokens: addedOf(json, endIds),
+const partsOf = (json: Json, added: readonly Json[]): Json => ({
+  added_tokens: added,
   normalizer: json.normalizer ?? null,
   pre_tokenizer: json.pre_tokenizer ?? null,
   post_processor: null,
   decoder: json.decoder ?? null,
   model: modelOf(json.model),
 })
+
+/** Whether a token, such as one for pictures, has no row in the embedding: no prompt may have it. */
+const rowless = (id: unknown, vocab: number): boolean =>
+  typeof id === 'number' && id >= vocab && id < limits.modelVocab
 
 const idOf = (json: Json, token: string): number | undefined => {
   const added = Array.isArray(json.added_tokens) ? json.added_tokens : []
@@ -75,20 +96,28 @@ const idOf = (json: Json, token: string): number | undefined => {
   return typeof id === 'number' ? id : undefined
 }
 
-type Parts = { tokenizerConfig: Json; template: string | undefined; ends: number[] }
+type Parts = {
+  tokenizerConfig: Json
+  template: string | undefined
+  ends: number[]
+  /** Rows of the embedding. */
+  vocab: number
+}
 
-const fromTokenizerJson = (json: Json, { tokenizerConfig, template, ends }: Parts): TextSpec => {
+const fromTokenizerJson = (json: Json, parts: Parts): TextSpec => {
+  const { tokenizerConfig, template, ends, vocab } = parts
   const begins = beginning(json.post_processor)
   const bosToken = tokenText(tokenizerConfig.bos_token) ?? (begins || undefined)
   const eosToken = tokenText(tokenizerConfig.eos_token)
   const bosId = bosToken === undefined ? undefined : idOf(json, bosToken)
   const eosId = eosToken === undefined ? undefined : idOf(json, eosToken)
   const addBos = begins === undefined ? tokenizerConfig.add_bos_token === true : begins === bosToken
-  const named = addedOf(json, []).filter(({ content }) => endsByName(String(content)))
+  const added = addedOf(json, template ?? '').filter((token) => !rowless(token.id, vocab))
+  const named = added.filter((t) => endsByName(String(t.content), t.special ? 'control' : 'user'))
   const namedIds = named.map(({ id }) => id).filter((id) => typeof id === 'number')
   const endIds = sortedIds([...ends, ...namedIds, ...(eosId === undefined ? [] : [eosId])])
   return {
-    tokenizer: partsOf(json, endIds),
+    tokenizer: partsOf(json, withEnds(added, endIds)),
     tokenizerConfig: {},
     ...(template !== undefined && { chatTemplate: template }),
     ...(bosToken !== undefined && { bosToken }),
@@ -128,7 +157,7 @@ export const textSpecFromFolder = async (
   const ends = [...idsAt(generation, 'eos_token_id'), ...idsAt(config, 'eos_token_id')]
   const template = await templateOf(folder, tokenizerConfig)
   const json = await readFolderJson(folder, 'tokenizer.json', limits.tokenizerBytes)
-  if (json) return fromTokenizerJson(json, { tokenizerConfig, template, ends })
+  if (json) return fromTokenizerJson(json, { tokenizerConfig, template, ends, vocab })
   const source = await folder.open('tokenizer.model')
   if (!source)
     throw new MdiError('bad-file', `${folder.name} has no tokenizer.json and no tokenizer.model.`)

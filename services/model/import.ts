@@ -21,8 +21,11 @@ export type ImportOptions = WriteOptions & {
   sha256?: string
   /** Reads tokenizer and chat template from a GGUF file's keys. */
   textSpec(metadata: GgufMetadata): TextSpec
-  /** Tries the text side before anything is written (`textcheck`); absent: it is not tried. */
-  checkText?(name: string, text: TextSpec, vocab: number): void
+  /**
+   * Tries the text side before anything is written, and may amend it; absent: it is not tried.
+   * @param keys a GGUF file's
+   */
+  prepareText?(name: string, text: TextSpec, vocab: number, keys?: GgufMetadata): Promise<TextSpec>
 }
 
 /** Bytes read at a time for the identity. */
@@ -132,8 +135,8 @@ export const importGguf = async (
     lackOne: false,
   })
   const { sha256 } = options
-  const text = options.textSpec(gguf.metadata)
-  options.checkText?.(source.name, text, spec.vocab)
+  const read = options.textSpec(gguf.metadata)
+  const text = (await options.prepareText?.(source.name, read, spec.vocab, gguf.metadata)) ?? read
   const work = {
     name: options.name ?? modelName(source.name),
     spec,
@@ -191,8 +194,8 @@ export const importSafetensors = async (
     })),
   }))
   const bytes = shards.reduce((sum, shard) => sum + shard.source.size, 0)
-  const textSpec = await textSpecFromFolder(folder, text, spec.vocab, options.textSpec)
-  options.checkText?.(folder.name, textSpec, spec.vocab)
+  const read = await textSpecFromFolder(folder, text, spec.vocab, options.textSpec)
+  const textSpec = (await options.prepareText?.(folder.name, read, spec.vocab)) ?? read
   const work = {
     name: options.name ?? modelName(folder.name),
     spec,

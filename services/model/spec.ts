@@ -101,6 +101,8 @@ export type TextSpec = {
   tokenizerConfig: unknown
   /** Jinja source; absent where the file has none. */
   chatTemplate?: string
+  /** Conversations get a plain form, since a person wants it in place of the template. */
+  plainChat?: boolean
   bosToken?: string
   eosToken?: string
   /** Tokens that end an answer. */

@@ -4,7 +4,7 @@
  */
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
-import { endsByName, sortedIds } from './ends.ts'
+import { endsByName, kindOf, sortedIds, type TokenKind } from './control.ts'
 import type { GgufMetadata } from './gguf.ts'
 import { compactMerges, type Merge } from './merges.ts'
 import { preTokenizer } from './pretokenizers.ts'
@@ -80,9 +80,30 @@ const vocabularyOf = (metadata: GgufMetadata): Vocabulary => {
       throw bad('tokenizer.ggml.token_type does not fit its tokens')
     for (let id = 0; id < kinds.length; id++) kinds[id] = Number(given[id])
   }
+  const template = templateOf(metadata) ?? ''
+  for (const [id, token] of tokens.entries()) {
+    const given = kindAt(kinds, id)
+    const kind = given && kindOf(token, given, template)
+    if (kind && kind !== given) kinds[id] = Kind[kind]
+  }
   // Some converters leave the end tokens' kind at normal or user-defined.
   for (const id of endIdsOf(metadata, tokens, kinds)) kinds[id] = Kind.control
   return { tokens, kinds }
+}
+
+/** A token's kind as other formats have it, too; undefined for those that only GGUF has. */
+const kindAt = (kinds: Int32Array, id: number): TokenKind | undefined => {
+  if (kinds[id] === Kind.control) return 'control'
+  if (kinds[id] === Kind.user) return 'user'
+  return kinds[id] === Kind.normal ? 'normal' : undefined
+}
+
+/** The chat template; the one that is named "default" where the file has several. */
+const templateOf = (metadata: GgufMetadata): string | undefined => {
+  const template = metadata.get('tokenizer.chat_template')
+  const other = metadata.get('tokenizer.chat_template.default')
+  if (typeof template === 'string') return template
+  return typeof other === 'string' ? other : undefined
 }
 
 /** A token id that a key names, if it lies within the vocabulary. */
@@ -95,7 +116,7 @@ const endIdsOf = (metadata: GgufMetadata, tokens: string[], kinds: Int32Array): 
   const named = ['eos', 'eot', 'eom'].map((key) => idAt(metadata, key, tokens.length))
   const ids = new Set(named.filter((id) => id !== undefined))
   for (const [id, token] of tokens.entries())
-    if (endsByName(token) && kinds[id] !== Kind.normal) ids.add(id)
+    if (endsByName(token, kindAt(kinds, id) ?? 'control')) ids.add(id)
   return sortedIds(ids)
 }
 
@@ -250,13 +271,13 @@ export const textSpecFromGguf = (metadata: GgufMetadata): TextSpec => {
   const eosId = idAt(metadata, 'eos', tokens.length)
   const bosToken = bosId === undefined ? undefined : tokens[bosId]
   const eosToken = eosId === undefined ? undefined : tokens[eosId]
-  const template = metadata.get('tokenizer.chat_template')
+  const template = templateOf(metadata)
   const says = metadata.get('tokenizer.ggml.add_bos_token')
   const addBos = typeof says === 'boolean' ? says : kind.addBos(metadata)
   return {
     tokenizer: kind.make(metadata, vocabulary),
     tokenizerConfig: {},
-    ...(typeof template === 'string' ? { chatTemplate: template } : {}),
+    ...(template !== undefined && { chatTemplate: template }),
     ...(bosToken === undefined ? {} : { bosToken }),
     ...(eosToken === undefined ? {} : { eosToken }),
     endIds: endIdsOf(metadata, tokens, vocabulary.kinds),

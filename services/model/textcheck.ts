@@ -1,5 +1,6 @@
 /** Whether a model's text side is of use, asked when it is imported and not when somebody waits for an answer. */
 import { MdiError } from '../errors.ts'
+import type { GgufMetadata } from './gguf.ts'
 import type { TextSpec } from './spec.ts'
 import { Tokenizer } from './tokenizer.ts'
 
@@ -21,7 +22,13 @@ export const checkText = (name: string, text: TextSpec, vocab: number): void => 
       `${name} is damaged: it names token ${beyond}, and has ${vocab} of them.`,
     )
   try {
-    new Tokenizer(text).encode(SAMPLE)
+    const tokenizer = new Tokenizer(text)
+    if (tokenizer.vocabularySize > vocab)
+      throw new MdiError(
+        'bad-file',
+        `The model's tokenizer has tokens up to ${tokenizer.vocabularySize - 1}, and the model ${vocab} of them.`,
+      )
+    tokenizer.encode(SAMPLE)
   } catch (error) {
     if (error instanceof MdiError)
       throw new MdiError(error.code, `${name}: ${error.message}`, { cause: error })
@@ -31,4 +38,23 @@ export const checkText = (name: string, text: TextSpec, vocab: number): void => 
       { cause: error },
     )
   }
+}
+
+/**
+ * What may disappoint of a tokenizer that works: a sentence each.
+ * @param keys a GGUF file's
+ */
+export const notesOnText = (name: string, text: TextSpec, keys?: GgufMetadata): string[] => {
+  const notes: string[] = []
+  const byteLevel = keys?.get('tokenizer.ggml.model') === 'gpt2'
+  if (byteLevel && !keys?.has('tokenizer.ggml.pre'))
+    notes.push(
+      `${name} does not say how its tokenizer cuts text (tokenizer.ggml.pre), as files from before May 2024: a common rule is used, and answers may suffer. A newer conversion is better.`,
+    )
+  const lacking = new Tokenizer(text).unspelledBytes
+  if (lacking > 0)
+    notes.push(
+      `${name}'s vocabulary cannot spell every character (it lacks ${lacking} of 256 bytes): those that it cannot are left out of prompts.`,
+    )
+  return notes
 }

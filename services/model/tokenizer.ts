@@ -7,16 +7,18 @@ import { Tokenizer as Library } from '@huggingface/tokenizers'
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { type Merge, MergeRanks } from './merges.ts'
+import { checkRegexes } from './regexcheck.ts'
 import type { TextSpec } from './spec.ts'
 import type { AddedToken, TokenizerJson } from './text.ts'
 
 export type EncodeOptions = {
   /** The text starts a sequence: begin with the beginning-of-text token, once, if the model has it so. */
   bos?: boolean
-  /** Control tokens in the text count (a rendered template); otherwise they are plain text. */
-  parseControl?: boolean
-  /** A character that is left out of plain text: it keeps a person's text from being control tokens. */
-  marker?: string
+  /**
+   * Control tokens in the text count, but for those that touch one of the `foreign` ranges
+   * `[start, end)` of it (flat, ascending); absent: they are plain text.
+   */
+  control?: { foreign: readonly number[] }
   /** More tokens than these are refused (`too-long`), soon after they are reached. */
   atMost?: number
 }
@@ -42,6 +44,8 @@ const byteOf = ((): Map<string, number> => {
   return map
 })()
 
+const hex = (byte: number): string => byte.toString(16).toUpperCase().padStart(2, '0')
+
 const utf8 = new TextEncoder()
 const nothing = new Uint8Array(0)
 
@@ -53,6 +57,7 @@ export class Tokenizer {
   readonly #controlLengths: number[]
   readonly #firstCharacters: Set<string>
   readonly #texts: string[] = []
+  readonly #added = new Set<string>()
   readonly #controlIds = new Set<number>()
   readonly #userIds = new Set<number>()
   readonly #byteLevel: boolean
@@ -72,11 +77,11 @@ export class Tokenizer {
     for (const [text, id] of Object.entries(json.model.vocab)) this.#texts[id] = text
     for (const token of json.added_tokens) {
       this.#texts[token.id] = token.content
+      this.#added.add(token.content)
       if (!token.special) this.#userIds.add(token.id)
       else {
         this.#controlIds.add(token.id)
-        // One of a single character could not be told from a person's text (`markText`).
-        if (token.content.length > 1) this.#control.set(token.content, token)
+        if (token.content !== '') this.#control.set(token.content, token)
       }
     }
     this.vocabularySize = this.#texts.length
@@ -112,9 +117,23 @@ export class Tokenizer {
     }
   }
 
-  /** The control tokens' texts, for marking a person's text before a template is rendered. */
+  /** Of 256 bytes, those without a token: characters with them may have no token at all. */
+  get unspelledBytes(): number {
+    const texts = new Set(this.#texts)
+    const bytes = this.#byteLevel
+      ? [...byteOf.keys()]
+      : Array.from({ length: 256 }, (_, b) => `<0x${hex(b)}>`)
+    return bytes.filter((byte) => !texts.has(byte)).length
+  }
+
+  /** The control tokens' texts. */
   get controlTexts(): string[] {
     return [...this.#control.keys()]
+  }
+
+  /** Whether a text is a token that is found in text before the rest is cut up. */
+  isAdded(text: string): boolean {
+    return this.#added.has(text)
   }
 
   /** Whether the token is a control token, which is never shown. */
@@ -125,14 +144,11 @@ export class Tokenizer {
   /** Token ids of a text. */
   encode(text: string, options: EncodeOptions = {}): number[] {
     const ids: number[] = []
-    const { marker } = options
-    const sections = options.parseControl ? this.#sections(text) : [text]
+    const { control } = options
+    const sections = control ? this.#sections(text, control.foreign) : [text]
     for (const [index, section] of sections.entries()) {
       if (typeof section !== 'string') ids.push(section.id)
-      else {
-        const plain = marker ? section.replaceAll(marker, '') : section
-        this.#encodePlain(plain, index === 0 ? 'start' : 'section', ids, options.atMost)
-      }
+      else this.#encodePlain(section, index === 0 ? 'start' : 'section', ids, options.atMost)
     }
     const { bosId, addBos } = this.#start
     if (options.bos && addBos && bosId !== undefined && ids[0] !== bosId) ids.unshift(bosId)
@@ -153,11 +169,13 @@ export class Tokenizer {
   }
 
   /** Cuts a text at its control tokens, the longest at each place. */
-  #sections(text: string): (string | AddedToken)[] {
+  #sections(text: string, foreign: readonly number[]): (string | AddedToken)[] {
     const sections: (string | AddedToken)[] = []
     let start = 0
     let at = 0
     let strip = false
+    /** The first range that ends beyond here. */
+    let range = 0
     const pushPlain = (end: number, token?: AddedToken): void => {
       let plain = text.slice(start, end)
       if (strip) plain = plain.trimStart()
@@ -165,7 +183,12 @@ export class Tokenizer {
       if (plain !== '') sections.push(plain)
     }
     while (at < text.length) {
-      const token = this.#firstCharacters.has(text.charAt(at)) ? this.#tokenAt(text, at) : undefined
+      while (at >= (foreign[range + 1] ?? Number.POSITIVE_INFINITY)) range += 2
+      const free = foreign[range] ?? text.length
+      const token =
+        at < free && this.#firstCharacters.has(text.charAt(at))
+          ? this.#tokenAt(text, at, free)
+          : undefined
       if (!token) {
         at += 1
         continue
@@ -180,8 +203,10 @@ export class Tokenizer {
     return sections
   }
 
-  #tokenAt(text: string, at: number): AddedToken | undefined {
+  /** The longest control token at a place that ends by `end`. */
+  #tokenAt(text: string, at: number, end: number): AddedToken | undefined {
     for (const length of this.#controlLengths) {
+      if (at + length > end) continue
       const token = this.#control.get(text.substring(at, at + length))
       if (token) return token
     }
@@ -283,6 +308,25 @@ const unprefixed = (json: TokenizerJson): TokenizerJson => {
   }
 }
 
+/** A token id is an index: beyond the vocabulary's bound it would be memory and time without end. */
+const checkIds = (added: readonly unknown[], vocab: Record<string, unknown>): void => {
+  const check = (id: unknown, text: unknown): void => {
+    if (Number.isInteger(id) && (id as number) >= 0 && (id as number) < limits.modelVocab) return
+    const token = String(JSON.stringify(text)).slice(0, 60)
+    throw new MdiError(
+      'bad-file',
+      `The model's tokenizer is damaged: its token ${token} has the id ${JSON.stringify(id)}.`,
+    )
+  }
+  for (const token of added) {
+    const { id, content } = Object(token) as Partial<AddedToken>
+    check(id, content)
+    if (typeof content !== 'string')
+      throw new MdiError('bad-file', `The model's tokenizer is damaged: token ${id} has no text.`)
+  }
+  for (const text of Object.keys(vocab)) check(vocab[text], text)
+}
+
 const checked = (value: unknown): TokenizerJson => {
   const json = value as Partial<TokenizerJson> | null
   const { vocab, merges, type } = json?.model ?? {}
@@ -293,7 +337,9 @@ const checked = (value: unknown): TokenizerJson => {
       'unsupported',
       `The model's tokenizer is of the kind "${type}", which is not supported.`,
     )
+  checkIds(json.added_tokens, vocab)
   const { normalizer, pre_tokenizer, post_processor, decoder } = json
+  for (const part of [normalizer, pre_tokenizer, decoder]) checkRegexes(part)
   return {
     normalizer: normalizer ?? null,
     pre_tokenizer: pre_tokenizer ?? null,

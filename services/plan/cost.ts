@@ -1,7 +1,7 @@
 /**
  * What a model's parts cost at run time: bytes of memory, and bytes read for a token. The
  * figures were measured on x64 (anonymous memory: what maps a file is not counted, since the
- * system may drop it) on models of 135M to 1.1B; see ARCHITECTURE.md, Memory and threads.
+ * system may drop it) on models of 135M to 1.1B; see scripts/MEASUREMENTS.md.
  */
 import type { Manifest, ModelSpec, RecordRef } from '../model/spec.ts'
 

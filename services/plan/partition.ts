@@ -5,6 +5,7 @@
  */
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
+import { mb } from '../units.ts'
 import type { ModelCost } from './cost.ts'
 
 /** What the planner knows of a node. */
@@ -37,8 +38,6 @@ export type PlanOptions = {
 
 /** A split, and the time that its slowest stage takes for a token, in seconds. */
 type Split = { time: number; stages: PlanStage[] }
-
-const mb = (bytes: number): string => `${Math.ceil(bytes / 1e6).toLocaleString('en')} MB`
 
 /** Sums of the layers' bytes before each layer, once for each model. */
 const prefixes = new WeakMap<ModelCost, number[]>()

@@ -1,6 +1,7 @@
 /** What a part of a model takes on one board, and whether there is room for it. Pure. */
 import { MdiError } from '../errors.ts'
 import type { Manifest, ModelSpec } from '../model/spec.ts'
+import { mb } from '../units.ts'
 import { kvPosition, modelCost } from './cost.ts'
 
 /** Rows of a prompt in one visit unless said otherwise (measured; see the engine's README). */
@@ -69,7 +70,6 @@ export const checkFits = (
   const work = (end - first) * cost.layerWork
   const needed = own + weights + work + kv
   if (needed <= available) return
-  const mb = (n: number) => `${Math.ceil(n / 1e6).toLocaleString('en')} MB`
   const program = own > 0 ? `program and tokenizer ${mb(own)}, ` : ''
   throw new MdiError(
     'out-of-memory',

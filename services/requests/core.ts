@@ -1,8 +1,7 @@
 /**
- * The one internal interface to the ring: who asks for what, with which limits. So many
- * requests run as the ring has places; more wait in a bounded queue that is fair between
- * clients, and know their position; beyond that a client is told that all is busy, and for
- * how long.
+ * Who asks the ring for what. As many requests run as the ring has places. More wait in a bounded
+ * queue that is fair between clients, and are told their position. When the queue is full a client is
+ * told that all is busy, and for how long.
  */
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
@@ -46,7 +45,7 @@ export type CoreOptions = {
 
 type QueuedRequest = CoreRequest & { id: string; client: string; listener: CoreListener }
 
-/** How long a request takes, before any has been measured; and how much the last one counts. */
+/** How long a request takes until one was measured, and the weight of the last one. */
 const USUAL_MS = 5_000
 const WEIGHT = 0.2
 
@@ -166,6 +165,7 @@ export class RequestCore {
     listener.started?.()
     this.#options.run(job, {
       text: (text) => listener.text(text),
+      thought: (text) => listener.thought?.(text),
       token: (token) => listener.token?.(token),
       end: (answer) => {
         const took = clock.now() - startedAt

@@ -3,10 +3,11 @@
  * that come back, and cuts them into text; whoever asked (command line, MQTT, a voice
  * assistant) sees only events.
  */
-import { MdiError } from '../errors.ts'
+import { errorFrom, MdiError } from '../errors.ts'
 import { type ChatFormat, type ChatMessage, cutHistory } from '../model/chat.ts'
 import type { Manifest, TextSpec } from '../model/spec.ts'
-import { TextStream } from '../model/stream.ts'
+import { type StreamPiece, TextStream } from '../model/stream.ts'
+import { opensThinking, type ThinkingMarks, thinkingMarks } from '../model/thinking.ts'
 import type { Tokenizer } from '../model/tokenizer.ts'
 import type { Clock, SamplingParameters } from '../ports.ts'
 import type { TokenListener } from '../ring/ledger.ts'
@@ -37,6 +38,8 @@ export type Answer = {
   id: string
   model: string
   text: string
+  /** What the model thought before, which is no part of the answer; absent: nothing. */
+  reasoning?: string
   /** `end`: an end token or a stop string. */
   reason: End['reason']
   promptTokens: number
@@ -53,6 +56,8 @@ export type Answer = {
 export interface AnswerListener {
   /** Text that is certain, as it comes. */
   text(text: string): void
+  /** What the model thinks before it answers, as it comes; whoever has no use for it is not told. */
+  thought?(text: string): void
   /** For a scored request, and for whoever wants the tokens. */
   token?(token: Token): void
   end(answer: Answer): void
@@ -70,8 +75,12 @@ export type GenerationModel = {
   context: number
 }
 
-/** How tokens become text: stop strings, and whether it goes on from the prompt's text. */
-export type StreamForm = { stops: string[]; continues: boolean }
+/** How tokens become text: stop strings, thoughts, and whether it goes on from the prompt's text. */
+export type StreamForm = {
+  stops: string[]
+  continues: boolean
+  thoughts: { marks: ThinkingMarks; open: boolean } | undefined
+}
 
 type Running = {
   listener: AnswerListener
@@ -84,6 +93,8 @@ type Running = {
   stopped: boolean
   /** Whether the first line's probability is told. */
   lineLogprob: boolean
+  /** The model thinks, so that tokens without text are none of the answer's line. */
+  thoughts: boolean
 }
 
 /** Runs requests against one model in one ring. */
@@ -133,11 +144,16 @@ export class Generations {
     try {
       const model = await from
       if (over) return undefined
-      const { ids, stops, dropped } = await promptOf(model, request)
+      const { ids, stops, dropped, text } = await promptOf(model, request)
       if (over) return undefined
       this.#starting.delete(id)
       const open = openOf(model, request, ids)
-      const stream = { stops: [...request.stop, ...stops], continues: 'prompt' in request.input }
+      const marks = marksOf(model)
+      const stream = {
+        stops: [...request.stop, ...stops],
+        continues: 'prompt' in request.input,
+        thoughts: marks && { marks, open: opensThinking(text, marks) },
+      }
       const told = this.#take(model, open, stream, listener, startedAt, dropped)
       this.#source.open(open, told, request.again)
       if (unwanted) this.#source.cancel(id)
@@ -155,24 +171,27 @@ export class Generations {
   #take(
     model: GenerationModel,
     open: Open,
-    { stops, continues }: StreamForm,
+    { stops, continues, thoughts }: StreamForm,
     listener: AnswerListener,
     startedAt: number,
     dropped: number,
   ): TokenListener {
+    const stream = new TextStream(model.tokenizer, {
+      stops,
+      endIds: open.endIds,
+      start: continues ? 'continuation' : 'text',
+      thoughts,
+    })
     this.#running.set(open.id, {
       listener,
-      stream: new TextStream(model.tokenizer, {
-        stops,
-        endIds: open.endIds,
-        start: continues ? 'continuation' : 'text',
-      }),
+      stream,
       answer: { ...emptyAnswer(model, open.id), promptTokens: open.tokens.length, dropped },
       startedAt,
       firstAt: 0,
       lastAt: 0,
       stopped: false,
       lineLogprob: open.logprob === true,
+      thoughts: stream.thinking,
     })
     return { token: (token) => this.#token(token), end: (end) => this.#end(end) }
   }
@@ -199,20 +218,29 @@ export class Generations {
     running.answer.tokens += 1
     running.listener.token?.(token)
     const [logprob] = running.lineLogprob ? (token.logprobs ?? []) : []
-    if (logprob !== undefined && !running.answer.text.includes('\n'))
+    const firstLine = !running.answer.text.includes('\n')
+    const piece = running.stream.push(token.token)
+    if (logprob !== undefined && firstLine && !(running.thoughts && piece.text === ''))
       running.answer.lineLogprob = (running.answer.lineLogprob ?? 0) + logprob
-    const { text, stopped } = running.stream.push(token.token)
-    this.#emit(running, text)
-    if (stopped === 'stop') {
+    running.thoughts = running.stream.thinking
+    this.#emit(running, piece)
+    if (piece.stopped === 'stop') {
       running.stopped = true
       this.#source.cancel(token.id)
     }
   }
 
-  #emit(running: Running, text: string): void {
+  #emit(
+    { answer, listener }: Running,
+    { thought, text }: Pick<StreamPiece, 'thought' | 'text'>,
+  ): void {
+    if (thought !== '') {
+      answer.reasoning = (answer.reasoning ?? '') + thought
+      listener.thought?.(thought)
+    }
     if (text === '') return
-    running.answer.text += text
-    running.listener.text(text)
+    answer.text += text
+    listener.text(text)
   }
 
   #end(end: End): void {
@@ -222,11 +250,8 @@ export class Generations {
     const { answer, startedAt, firstAt, lastAt, stopped } = running
     if (!stopped) this.#emit(running, running.stream.flush())
     if (end.reason === 'error' && !stopped) {
-      const { code, message } = end.error ?? {
-        code: 'node-lost',
-        message: 'The request was ended.',
-      }
-      running.listener.error(new MdiError(code as MdiError['code'], message))
+      const lost = { code: 'node-lost', message: 'The request was ended.' }
+      running.listener.error(errorFrom(end.error ?? lost))
       return
     }
     answer.reason = stopped ? 'end' : end.reason
@@ -275,24 +300,30 @@ const openOf = (model: GenerationModel, request: TextRequest, ids: number[]): Op
   }
 }
 
+/** A model's marks of thoughts. */
+const marksOf = (model: GenerationModel): ThinkingMarks | undefined => {
+  const { tokenizer, manifest } = model
+  return thinkingMarks((text) => tokenizer.isAdded(text), manifest.text.chatTemplate)
+}
+
 const wantsLogprob = ({ lineLogprob }: TextRequest, text: TextSpec): boolean =>
   typeof lineLogprob === 'function' ? lineLogprob(text) : lineLogprob === true
 
 const promptOf = async (
   model: GenerationModel,
   request: TextRequest,
-): Promise<{ ids: number[]; stops: string[]; dropped: number }> => {
+): Promise<{ ids: number[]; text: string; stops: string[]; dropped: number }> => {
   if ('prompt' in request.input) {
     // One token more than fits tells that it is too long; the rest is not worth the time.
     const ids = model.tokenizer.encode(request.input.prompt, { bos: true, atMost: model.context })
     // A text may be empty; the ring needs one row to begin with.
     const { bosId, endIds } = model.manifest.text
     if (ids.length === 0) ids.push(bosId ?? endIds[0] ?? 0)
-    return { ids, stops: [], dropped: 0 }
+    return { ids, text: request.input.prompt, stops: [], dropped: 0 }
   }
   // Room for an answer of some length, so that the history is cut before it crowds it out.
   const reserve = Math.min(request.maxTokens ?? DEFAULT_TOKENS, Math.ceil(model.context / 4))
   const room = { context: model.context, reserve }
   const { prompt, dropped } = await cutHistory(model.chat, request.input.messages, room)
-  return { ids: prompt.ids, stops: prompt.stops, dropped }
+  return { ids: prompt.ids, text: prompt.text, stops: prompt.stops, dropped }
 }

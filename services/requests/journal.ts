@@ -1,6 +1,6 @@
 /**
- * Requests that are taken and not answered yet, as they are kept for a process after this one:
- * those that run in the ring, and those that wait in the queue.
+ * Requests that are not answered yet, kept for the process after this one: those that run in the ring
+ * and those that wait in the queue.
  */
 
 import { MdiError } from '../errors.ts'
@@ -51,9 +51,9 @@ export class RequestJournal {
     return [...this.#entries.keys()]
   }
 
-  /** Keeps a request from when it is taken to its end, both of which the listener is told. */
+  /** Keeps a request from its start to its end. The listener hears of both. */
   follow(request: CoreRequest, asked: Asked, listener: CoreListener): CoreListener {
-    // One that is refused is never kept: another of its name may be.
+    // A refused request is never kept, since another one may have its name.
     let kept: KeptRequest | undefined
     const forget = () => {
       if (kept) this.#remove(kept.id)
@@ -148,7 +148,7 @@ export const readKept = (text: string): KeptRequest[] => {
   return [...kept.filter((k) => k.runs), ...kept.filter((k) => !k.runs)]
 }
 
-/** Why a request is not taken up by a process after the one that was asked; undefined: it is. */
+/** Why a kept request is not taken up; undefined: it is. */
 export const staleness = (
   { request, at }: KeptRequest,
   now: Date | undefined,

@@ -1,7 +1,6 @@
 /**
- * The request core at work: whatever asks (MQTT, a voice assistant) comes to this desk, and
- * what it asks goes to the starter of the ring that is loaded now. A coordinator has one, and
- * every gateway.
+ * A board's requests. Every interface (MQTT, a voice assistant) asks here, and the request goes to the
+ * starter of the ring that is loaded now.
  */
 import { MdiError } from '../errors.ts'
 import type { TextSpec } from '../model/spec.ts'
@@ -25,8 +24,7 @@ export type LoadedRing = {
 }
 
 /**
- * What knows the ring: the coordinator, where it is of this process, or what reads of it on the
- * bus.
+ * Whoever knows the ring: the coordinator of this process, or else what the bus tells.
  */
 export interface RingGuide {
   /** The ring as it is loaded now; undefined: none is. */
@@ -85,9 +83,9 @@ export class RequestService {
   }
 
   /**
-   * From now on this one is asked of the ring, unless one of a higher rank is there.
-   * @param rank a coordinator's is above that of what reads of it
-   * @returns it is asked no more
+   * From now on this guide is asked about the ring, unless there is one of a higher rank.
+   * @param rank the coordinator's is the higher one
+   * @returns takes the guide away again
    */
   follow(guide: RingGuide, rank: number): () => void {
     const entry = { guide, rank }
@@ -200,7 +198,7 @@ export class RequestService {
     }
   }
 
-  /** Nothing runs or ends any more: what was asked is for the process after this one. */
+  /** Nothing runs or ends any more. The process after this one takes up what was asked. */
   async close(): Promise<void> {
     this.#closed = true
     this.owner.close()
@@ -230,6 +228,7 @@ export class RequestService {
   #counted(listener: AnswerListener): AnswerListener {
     return {
       text: (text) => listener.text(text),
+      thought: (text) => listener.thought?.(text),
       token: (token) => {
         this.#tokens += 1
         listener.token?.(token)

@@ -174,7 +174,7 @@ export const vitalsSchema = z.object({
 })
 export type Vitals = z.infer<typeof vitalsSchema>
 
-/** `mdi/board/<node>`, at the house's broker: a board as a home automation shows it. */
+/** `mdi/board/<node>`, at the home's broker: a board as a home automation shows it. */
 export const boardSchema = z.object({
   state: z.enum(['online', 'offline']),
   /** Whose board it is. */
@@ -191,7 +191,7 @@ export const boardSchema = z.object({
 export type Board = z.infer<typeof boardSchema>
 
 /**
- * `mdi/bridge/state`: whether a coordinator is there; at the house's broker: whether a gateway
+ * `mdi/bridge/state`: whether a coordinator is there; at the home's broker: whether a gateway
  * is, and which: the only one that answers there.
  */
 export const bridgeStateSchema = z.object({
@@ -206,7 +206,7 @@ export const bridgeStateSchema = z.object({
 export type BridgeState = z.infer<typeof bridgeStateSchema>
 
 /** `mdi/bridge/gateway/<instance>`: tells a gateway which of its connections lead to one broker. */
-export const gatewaySchema = z.object({ from: z.enum(['house', 'ring']), number: countSchema })
+export const gatewaySchema = z.object({ from: z.enum(['home', 'ring']), number: countSchema })
 
 /** `mdi/bridge/info`: what the coordinator is and what it runs. */
 export const bridgeInfoSchema = z.object({

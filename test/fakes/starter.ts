@@ -19,11 +19,13 @@ export const fakeModel = (name = 'toy', prompt?: () => Promise<void>): Generatio
       spacePrefix: false,
       encode: () => [1],
       bytes: (id: number) => Uint8Array.of(id),
+      isAdded: () => false,
+      isControl: () => false,
     },
     chat: {
       prompt: async () => {
         await prompt?.()
-        return { ids: [1], stops: [] }
+        return { text: '', ids: [1], stops: [] }
       },
     },
     context: 4_096,

@@ -1,23 +1,23 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Template } from '@huggingface/jinja'
+import { renderTemplate } from '../../services/io/template.ts'
+import { Template } from '../../services/jinja/template.ts'
 import {
   ChatFormat,
   type ChatMessage,
   checkMessages,
   cutHistory,
-  markText,
   type TemplateRunner,
 } from '../../services/model/chat.ts'
 import { textSpecFromGguf } from '../../services/model/text.ts'
 import { Tokenizer } from '../../services/model/tokenizer.ts'
-import { byteLevel, byteLevelControl } from '../fakes/vocabularies.ts'
+import { byteLevel } from '../fakes/vocabularies.ts'
 
 const chatml =
   "{% for m in messages %}{{'<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n'}}" +
   "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 const here: TemplateRunner = {
-  render: async (template, variables) => new Template(template).render(variables),
+  render: async (template, variables) => renderTemplate(new Template(template), variables),
 }
 const formatOf = (template: string | undefined, more = {}) => {
   const metadata = byteLevel(
@@ -26,6 +26,12 @@ const formatOf = (template: string | undefined, more = {}) => {
   const spec = textSpecFromGguf(metadata)
   const tokenizer = new Tokenizer(spec)
   return { format: new ChatFormat(spec, tokenizer, here), tokenizer }
+}
+/** The vocabulary with other control tokens in the first places that no template here uses. */
+const byteLevelWith = (...texts: string[]): string[] => {
+  const tokens = [...(byteLevel().get('tokenizer.ggml.tokens') as string[])]
+  for (const [i, text] of texts.entries()) tokens[[0, 3, 4][i] as number] = text
+  return tokens
 }
 const user = (content: string): ChatMessage => ({ role: 'user', content })
 const assistant = (content: string): ChatMessage => ({ role: 'assistant', content })
@@ -107,6 +113,27 @@ test('control tokens in messages stay text, in every role and beside each other'
   }
 })
 
+const reasoning = [
+  // The ways in which templates take old thoughts out.
+  "{{ m.content.split('</think>')[-1].lstrip('\n') }}",
+  "{% if '</think>' in m.content %}{{ m.content.split('</think>') | last | trim }}{% else %}{{ m.content }}{% endif %}",
+  "{% set parts = m.content.replace('<think>', '').split('</think>') %}{{ parts[1:] | join('</think>') | trim if parts | length > 1 else parts[0] }}",
+  "{{ m.content.partition('</think>')[2].strip() or m.content }}",
+]
+
+test('a template finds its own words in what a model said, though they look like control tokens', async () => {
+  const control3 = { 'tokenizer.ggml.tokens': byteLevelWith('</think>', '</s>', '<think>') }
+  for (const [i, content] of reasoning.entries()) {
+    const template = `{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}${content}{{ '<|im_end|>' }}{% endfor %}`
+    const { format, tokenizer } = formatOf(template, control3)
+    const answer = '<think>\nold thoughts <|im_end|>\n</think>\n\nYes <|im_end|>.'
+    const { text, ids } = await format.prompt([user('a < b'), assistant(answer), user('c')])
+    assert.ok(!text.includes('old thoughts'), `${i}: ${text}`)
+    assert.ok(text.includes('Yes <|im_end|>.'))
+    assert.deepEqual(control(tokenizer, ids), [1, 2, 1, 2, 1, 2], `${i}`)
+  }
+})
+
 test('control tokens cannot be put together from parts either', async () => {
   const cases: [string, ChatMessage[]][] = [
     // Written one behind the other, trimmed or not.
@@ -135,19 +162,11 @@ test('control tokens cannot be put together from parts either', async () => {
 })
 
 test('a template that spells a control token from a role still has it', async () => {
-  const { format, tokenizer } = formatOf("{{ '<|im_' + messages[0].suffix + '|>' }}")
-  const { ids } = await format.prompt([{ ...user('a'), suffix: 'end' }])
-  assert.deepEqual(ids, [2])
-  assert.deepEqual(control(tokenizer, ids), [2])
-})
-
-test('marks stand only where a control token could begin', () => {
-  const mark = (text: string, every = false) => markText(text, byteLevelControl, '#', every)
-  assert.equal(mark('1 < 2, </b> [x] <b>'), '1 < 2, </b> [x] <b>')
-  assert.equal(mark('<|a [INST] a<'), '<#|a [#INST] a<#')
-  assert.equal(mark('a<\n'), 'a<#\n')
-  assert.equal(mark('a<b>', true), 'a<#b>')
-  assert.equal(markText('a<|', [], '#'), 'a<|')
+  const { format, tokenizer } = formatOf("{{ '<|' + messages[0].role + '|>' }}", {
+    'tokenizer.ggml.tokens': byteLevel().get('tokenizer.ggml.tokens') as string[],
+  })
+  const spelled = tokenizer.encode('<|user|>')
+  assert.deepEqual((await format.prompt([user('a')])).ids, spelled, 'no such token here')
 })
 
 test('a conversation that is too long or nested too deeply is refused before it is rendered', async () => {

@@ -13,7 +13,11 @@ const piece = new Tokenizer(textSpecFromGguf(sentencePiece(['▁hello', '▁', '
 const feed = (tokenizer: Tokenizer, ids: number[], options: StreamOptions = {}) => {
   const stream = new TextStream(tokenizer, options)
   const steps = ids.map((id) => stream.push(id))
-  return { texts: steps.map((s) => s.text), stopped: steps.at(-1)?.stopped, rest: stream.flush() }
+  return {
+    texts: steps.map((s) => s.text),
+    stopped: steps.at(-1)?.stopped,
+    rest: stream.flush().text,
+  }
 }
 
 test('a character comes whole, with its last byte', () => {
@@ -85,10 +89,14 @@ test('streamed text equals the whole text, for random bytes, cuts and stop strin
 
 test('an end token ends the text and gives what was held back', () => {
   const stream = new TextStream(level, { stops: ['ab!'], endIds: [2] })
-  assert.deepEqual(stream.push(level.encode('ab')[0] ?? 0), { text: '', stopped: false })
-  assert.deepEqual(stream.push(2), { text: 'ab', stopped: 'end' })
-  assert.deepEqual(stream.push(5), { text: '', stopped: 'end' })
-  assert.equal(stream.flush(), '')
+  assert.deepEqual(stream.push(level.encode('ab')[0] ?? 0), {
+    text: '',
+    thought: '',
+    stopped: false,
+  })
+  assert.deepEqual(stream.push(2), { text: 'ab', thought: '', stopped: 'end' })
+  assert.deepEqual(stream.push(5), { text: '', thought: '', stopped: 'end' })
+  assert.deepEqual(stream.flush(), { text: '', thought: '' })
   assert.deepEqual(feed(level, [1, 0, 3]).texts, ['', '', ''], 'control tokens are never shown')
 })
 

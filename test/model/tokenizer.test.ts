@@ -60,13 +60,19 @@ test('merges are applied by their rank, within the pieces of the rule', () => {
 test('control tokens count only where they are asked for, the longest first', () => {
   const tokenizer = made(byteLevel())
   assert.deepEqual(tokenizer.encode('<|im_end|>'), bytes('<|im_end|>'))
-  const parsed = tokenizer.encode('a<|im_end|>[/INST]', { parseControl: true })
+  const parsed = tokenizer.encode('a<|im_end|>[/INST]', { control: { foreign: [] } })
   assert.deepEqual(parsed, [...bytes('a'), 2, 4])
-  const marked = tokenizer.encode('<|im_start|><\ue000|im_end|>', {
-    parseControl: true,
-    marker: '\ue000',
-  })
-  assert.deepEqual(marked, [1, ...bytes('<|im_end|>')])
+  for (const foreign of [
+    [12, 13],
+    [12, 22],
+    [21, 22],
+    [14, 15, 16, 17],
+  ])
+    assert.deepEqual(
+      tokenizer.encode('<|im_start|><|im_end|>', { control: { foreign } }),
+      [1, ...bytes('<|im_end|>')],
+      'one character that somebody else wrote is enough',
+    )
   assert.deepEqual(tokenizer.controlTexts, byteLevelControl)
 })
 
@@ -129,7 +135,7 @@ test("Phi 3's control tokens swallow the white space after them", () => {
   }
   const text = '<|user|>\nHi<|end|>\n<|assistant|>\n<s>\n'
   const ids = (tokenizer: Tokenizer) =>
-    tokenizer.encode(text, { parseControl: true }).map((id) => tokenizer.tokenText(id))
+    tokenizer.encode(text, { control: { foreign: [] } }).map((id) => tokenizer.tokenText(id))
   assert.deepEqual(ids(phi('phi3')), [
     ...['<|user|>', '▁Hi', '<|end|>', '<|assistant|>', '<s>', '▁', '<0x0A>'],
   ])
@@ -142,7 +148,7 @@ test('the beginning-of-text token comes once, where the model wants it', () => {
   const always = made(byteLevel({ 'tokenizer.ggml.add_bos_token': true }))
   assert.deepEqual(always.encode('a', { bos: true }), [1, ...bytes('a')])
   assert.deepEqual(always.encode('a'), bytes('a'))
-  const rendered = always.encode('<|im_start|>a', { bos: true, parseControl: true })
+  const rendered = always.encode('<|im_start|>a', { bos: true, control: { foreign: [] } })
   assert.deepEqual(rendered, [1, ...bytes('a')])
   assert.deepEqual(always.encode('', { bos: true }), [1])
   const llama3 = made(byteLevel({ 'tokenizer.ggml.pre': 'llama-bpe' }))
@@ -309,7 +315,7 @@ test('SentencePiece: control tokens and byte tokens cannot be spelled in a text'
       assert.ok(!tokenizer.isControl(id), text)
       assert.notEqual(id, 3 + 0x0a)
     }
-  const parsed = tokenizer.encode('<s>hello</s>hello', { parseControl: true, bos: true })
+  const parsed = tokenizer.encode('<s>hello</s>hello', { control: { foreign: [] }, bos: true })
   assert.deepEqual(parsed, [1, at('▁hello'), 2, at('▁hello')])
   assert.deepEqual(tokenizer.encode('hello', { bos: true }), [1, at('▁hello')])
 })
@@ -328,7 +334,7 @@ test('a tokenizer.json is taken as it is; a first space belongs to the first sec
     },
   })
   assert.ok(tokenizer.spacePrefix)
-  assert.deepEqual(tokenizer.encode('hello</s> \n w<s>hel', { parseControl: true }), [
+  assert.deepEqual(tokenizer.encode('hello</s> \n w<s>hel', { control: { foreign: [] } }), [
     at('▁hello'),
     2,
     at('w'),

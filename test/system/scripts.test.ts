@@ -82,7 +82,7 @@ const STEPS = 6
 const referenceOf = async (file: Uint8Array): Promise<Case> => {
   const text = `<|im_start|>user\n${PROMPT}<|im_end|>\n<|im_start|>assistant\n`
   const { metadata } = await readGguf(memorySource(file))
-  const ids = new Tokenizer(textSpecFromGguf(metadata)).encode(text, { parseControl: true })
+  const ids = new Tokenizer(textSpecFromGguf(metadata)).encode(text, { control: { foreign: [] } })
   const model = await ReferenceModel.open(memorySource(file))
   const made: Case = { prompt: PROMPT, text, ids, greedy: [], margin: [], top: [] }
   let logits = model.forward(ids).at(-1) as Float32Array

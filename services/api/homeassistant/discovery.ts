@@ -8,7 +8,7 @@ import { buildTopic } from '../../wire/topics.ts'
 export type DiscoveryOptions = {
   /** Root of Home Assistant's topics. */
   root: string
-  /** A topic of our table as it is at the house's broker. */
+  /** A topic of our table as it is at the home's broker. */
   place(topic: string): string
   version: string
   cluster: string

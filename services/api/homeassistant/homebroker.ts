@@ -53,14 +53,14 @@ export class HomeBroker {
     const { base } = config.house_mqtt
     const will = buildTopic('bridgeState', {})
     const instance = `${config.node.slice(0, 40)}-${random.uint32().toString(16)}`
-    this.#connection = openBus(`mdi-house-${instance}`, {
+    this.#connection = openBus(`mdi-home-${instance}`, {
       topic: base + will.slice(will.indexOf('/')),
       payload: writeMessage('bridgeState', { state: 'offline', instance }),
     })
     this.#home = new RebasedBus(this.#connection, base)
     this.#gated = new GatedBus(this.#home)
     this.#claim = new HomeLease({
-      house: this.#home,
+      home: this.#home,
       ring: parts.bus,
       sameNames: base === BASE,
       instance,
@@ -77,7 +77,7 @@ export class HomeBroker {
     this.#announcer.start()
     new Bridge(this.#gated, clock, random, {
       generate: (request, listener) =>
-        requests.submit({ ...request, client: `house ${request.client}` }, listener),
+        requests.submit({ ...request, client: `home ${request.client}` }, listener),
       running: (id) => requests.core.has(id),
       leave: (id) => requests.cancel(id),
       do: this.#handlers(),
@@ -108,7 +108,7 @@ export class HomeBroker {
     const { discovery } = config.house_mqtt
     return new Announcer({
       ...{ bus, place: bus.place, discovery, cluster: config.cluster },
-      ...{ watch: view, forward: client, own, bridge, clock },
+      ...{ view, client, own, bridge, clock },
     })
   }
 

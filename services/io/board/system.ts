@@ -70,7 +70,7 @@ export const processor = (): { name: string; cores: number } => ({
 
 /**
  * Threads to compute with: as many as the settings say, or one for each core. More than that
- * would only be in each other's way, and thousands end a machine.
+ * would only disturb each other, and thousands would end a machine.
  * @throws MdiError `bad-value` for more than there are cores
  */
 export const threadsFor = (wanted: number | undefined): number => {
@@ -83,12 +83,12 @@ export const threadsFor = (wanted: number | undefined): number => {
   return wanted ?? cores
 }
 
-/** One machine's nodes share its memory: what tells the machine. */
+/** Tells machines apart: the nodes of one share its memory. */
 export const hostKey = (): string => read('/etc/machine-id') || hostname()
 
 /**
- * Addresses at which another node can dial what listens at `host`: that one, or where it is
- * a wildcard every one of this machine, loopback last.
+ * Addresses at which another node can dial what listens at `host`: that one, or every address of
+ * this machine where `host` is a wildcard. Loopback comes last.
  */
 export const ownAddresses = (host: string): string[] => {
   if (!['0.0.0.0', '::', ''].includes(host)) return [host]

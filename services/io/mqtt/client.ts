@@ -81,7 +81,7 @@ export class MqttBus implements Bus {
   #reason = ''
   #problem = ''
   #silentCloses = 0
-  /** The loss to come is only the change to the other version. */
+  /** The next loss of the connection only changes the version. */
   #fellBack = false
   #closed = false
 
@@ -229,8 +229,8 @@ export class MqttBus implements Bus {
   }
 
   /**
-   * What is not acknowledged is sent again after every loss, one message after the other; the
-   * one for which a broker hangs up must not be sent for ever.
+   * A message without acknowledgement is sent again after every loss. A message for which the broker
+   * hangs up must not be sent for ever.
    */
   #giveUpPoison(): void {
     for (const id of this.#sent) {

@@ -5,7 +5,7 @@ import { limits } from '../../limits.ts'
 import type { CallerSession, Doorway, DoorwayOptions } from '../../ports.ts'
 
 /** @property now milliseconds; for tests */
-export type ListenerOptions = DoorwayOptions & { now?: () => number }
+export type TcpDoorwayOptions = DoorwayOptions & { now?: () => number }
 
 /** One who hung up is waited for so long to read the rest. */
 const LINGER_MS = 5_000
@@ -13,12 +13,12 @@ const LINGER_MS = 5_000
 const CLOSE_MS = 500
 
 export class TcpDoorway implements Doorway {
-  readonly #options: ListenerOptions
+  readonly #options: TcpDoorwayOptions
   /** In the order in which they were last heard. */
   readonly #callers = new Map<Socket, { visit: CallerSession; since: number }>()
   #server: Server | undefined
 
-  constructor(options: ListenerOptions) {
+  constructor(options: TcpDoorwayOptions) {
     this.#options = options
   }
 

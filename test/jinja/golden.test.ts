@@ -1,0 +1,42 @@
+/** Texts that Jinja2 itself made; `test/golden/templates.py` tells how. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { Template } from '../../services/jinja/template.ts'
+import { fromJson } from '../../services/jinja/values.ts'
+
+type Expected = { text?: string; refused?: true }
+type Golden = {
+  variables: Record<string, unknown>
+  differences: ({ name: string; template: string } & Expected)[]
+  /** The variables of each template's cases. */
+  cases: Record<string, unknown>[]
+  templates: { name: string; template: string; cases: Expected[] }[]
+}
+const golden = JSON.parse(
+  readFileSync(new URL('../golden/templates.json', import.meta.url), 'utf8'),
+) as Golden
+const now = () => ({ year: 2026, month: 1, day: 2, hour: 3, minute: 4, second: 5, microsecond: 6 })
+
+const rendered = (template: string, variables: Record<string, unknown>): Expected => {
+  const values = new Map(Object.entries(variables).map(([k, v]) => [k, fromJson(v)]))
+  try {
+    return { text: new Template(template).render(values, now).value }
+  } catch (error) {
+    assert.ok(error instanceof Error && /Template/.test(error.name), String(error))
+    return { refused: true }
+  }
+}
+
+test('each construct that others take otherwise is as in Jinja2', () => {
+  assert.ok(golden.differences.length >= 80)
+  for (const { name, template, ...expected } of golden.differences)
+    assert.deepEqual(rendered(template, golden.variables), expected, `${name}: ${template}`)
+})
+
+test("whole templates with the constructs of public models' are as in Jinja2", () => {
+  assert.ok(golden.templates.length >= 60)
+  for (const { name, template, cases } of golden.templates)
+    for (const [i, expected] of cases.entries())
+      assert.deepEqual(rendered(template, golden.cases[i] ?? {}), expected, name)
+})
