@@ -24,6 +24,7 @@ type Fault =
   | 'rival'
   | 'old plan'
   | 'false plan'
+  | 'false presence'
   | 'foreign'
   | 'load'
   | 'missed'
@@ -160,6 +161,7 @@ class Control {
       'old plan',
       'false plan',
       'false plan',
+      'false presence',
       'foreign',
       'foreign',
       'load',
@@ -177,6 +179,7 @@ class Control {
     else if (kind === 'missed') this.#missed(ms)
     else if (kind === 'old plan') this.#strangers.oldPlan()
     else if (kind === 'false plan') this.#strangers.falsePlan()
+    else if (kind === 'false presence') this.#strangers.falsePresence()
     else this.#strangers.foreign()
   }
 
