@@ -7,6 +7,7 @@ import mqtt from 'mqtt'
 import { MdiError } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { Bus, BusMessage, ConnectionState, PublishOptions } from '../../ports.ts'
+import { type BrokerAddress, readBrokerUrl, withoutLogins } from '../../wire/brokerurl.ts'
 import { socketWords } from '../links/connection.ts'
 import { Outbox, type Waiting } from './outbox.ts'
 
@@ -33,7 +34,6 @@ export type MqttOptions = {
 const WRONG_VERSION = [1, 132]
 /** PUBACK of version 5 (3.4.2.1): no subscription matches. */
 const NOBODY_LISTENS = 0x10
-const PORTS = { mqtt: 1883, mqtts: 8883, ws: 80, wss: 443 } as const
 /** Closed without an answer this often, version 5 is given up too. */
 const SILENT_CLOSES = 2
 
@@ -50,19 +50,20 @@ export const matchesFilter = (filter: string, topic: string): boolean => {
   return wanted.length === levels.length
 }
 
-/** The URL's parts as mqtt.js names them; given a string, it would use the deprecated parser. */
-const addressOf = (url: URL): IClientOptions => {
-  const protocol = url.protocol.slice(0, -1) as 'mqtt' | 'mqtts' | 'ws' | 'wss'
-  const host = url.hostname.replace(/^\[|\]$/g, '')
-  return {
-    protocol,
-    host,
-    port: Number(url.port) || PORTS[protocol],
-    ...(protocol.startsWith('ws') ? { path: `${url.pathname}${url.search}` } : {}),
-    ...(url.username ? { username: decodeURIComponent(url.username) } : {}),
-    ...(url.password ? { password: decodeURIComponent(url.password) } : {}),
-  }
-}
+/** The address's parts as mqtt.js names them; given a string, it would use the deprecated parser. */
+const partsOf = ({
+  protocol,
+  host,
+  port,
+  path,
+  user,
+  password,
+}: BrokerAddress): IClientOptions => ({
+  ...{ protocol, host, port },
+  ...(protocol.startsWith('ws') && { path }),
+  ...(user !== undefined && { username: user }),
+  ...(password !== undefined && { password }),
+})
 
 /** The bus. The constructor does nothing; `start` dials. */
 export class MqttBus implements Bus {
@@ -96,14 +97,8 @@ export class MqttBus implements Bus {
 
   /** Begins to dial. @throws MdiError `bad-value` when the URL is none */
   start(): void {
-    // mqtt.js takes whatever it does not know for some protocol.
-    const url = URL.parse(this.#options.url)
-    if (!url || !Object.hasOwn(PORTS, url.protocol.slice(0, -1)) || url.hostname === '')
-      throw new MdiError(
-        'bad-value',
-        `"${this.#place}" is no broker's address; it looks like mqtt://192.168.1.10:1883.`,
-      )
-    this.#client = mqtt.connect({ ...addressOf(url), ...this.#connectOptions() })
+    const address = readBrokerUrl(this.#options.url)
+    this.#client = mqtt.connect({ ...partsOf(address), ...this.#connectOptions() })
     const client = this.#client
     client.on('connect', () => this.#connected())
     client.on('message', (topic, payload, packet) => this.#receive(topic, payload, packet))
@@ -170,8 +165,7 @@ export class MqttBus implements Bus {
   }
 
   get #place(): string {
-    // A password in the URL is not for the log.
-    return this.#options.url.replace(/\/\/[^@/]*@/, '//')
+    return withoutLogins(this.#options.url)
   }
 
   #connectOptions(): IClientOptions {
