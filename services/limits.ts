@@ -148,6 +148,9 @@ export const limits = {
   answerTopicLevels: 32,
   /** Clients of the embedded broker. */
   brokerClients: 1_024,
+  /** What it retains: topics, and bytes of topics and payloads. */
+  brokerRetained: 8_192,
+  brokerRetainedBytes: 32 * MiB,
   /** A probe of a link: sent this often, and the link is lost after this silence. */
   probeEveryMs: 500,
   linkSilenceMs: 2_000,
