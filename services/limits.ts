@@ -143,6 +143,8 @@ export const limits = {
   claimMs: 5_000,
   /** A board that the ring does not know is taken from the home after this time. */
   goneBoardMs: 60_000,
+  /** Whoever waits for a load is told when nothing changed for so long. */
+  loadQuietMs: 60_000,
   /** A topic on which a client wants its answer. */
   answerTopicBytes: 256,
   answerTopicLevels: 32,
