@@ -117,13 +117,18 @@ export class Tokenizer {
     }
   }
 
-  /** Of 256 bytes, those without a token: characters with them may have no token at all. */
+  /** Of the bytes that texts are made of, those without a token: they may get lost. */
   get unspelledBytes(): number {
     const texts = new Set(this.#texts)
     const bytes = this.#byteLevel
       ? [...byteOf.keys()]
       : Array.from({ length: 256 }, (_, b) => `<0x${hex(b)}>`)
-    return bytes.filter((byte) => !texts.has(byte)).length
+    // Control codes, what no UTF-8 has, and planes without writing do not matter.
+    const matters = (b: number) =>
+      b === 9 || b === 10 || b === 13 || (b >= 0x20 && b <= 0xf0 && ![0x7f, 0xc0, 0xc1].includes(b))
+    return bytes.filter(
+      (byte, b) => matters(this.#byteLevel ? (byteOf.get(byte) as number) : b) && !texts.has(byte),
+    ).length
   }
 
   /** The control tokens' texts. */

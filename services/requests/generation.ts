@@ -16,7 +16,7 @@ import type { TokenSource } from './tokensource.ts'
 
 export type TextRequest = {
   id: string
-  /** A text to continue, or a conversation to answer. */
+  /** A text to continue as it is, with its control tokens; or a conversation to answer. */
   input: { prompt: string } | { messages: readonly ChatMessage[] }
   sampling: SamplingParameters
   /** Tokens at most; absent: `DEFAULT_TOKENS`, as far as the context has room. */
@@ -312,7 +312,12 @@ const promptOf = async (
 ): Promise<{ ids: number[]; text: string; stops: string[]; dropped: number }> => {
   if ('prompt' in request.input) {
     // One token more than fits tells that it is too long; the rest is not worth the time.
-    const ids = model.tokenizer.encode(request.input.prompt, { bos: true, atMost: model.context })
+    const ids = model.tokenizer.encode(request.input.prompt, {
+      bos: true,
+      // Whoever gives a prompt as it is writes the control tokens, too.
+      control: { foreign: [] },
+      atMost: model.context,
+    })
     // A text may be empty; the ring needs one row to begin with.
     const { bosId, endIds } = model.manifest.text
     if (ids.length === 0) ids.push(bosId ?? endIds[0] ?? 0)

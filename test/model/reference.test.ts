@@ -35,7 +35,7 @@ test('template text, token ids and streamed answers equal the reference', { skip
       assert.equal(made.text, text)
       assert.deepEqual(made.ids, ids)
       const stream = new TextStream(tokenizer, { endIds: spec.endIds })
-      const streamed = greedy.map((id) => stream.push(id).text).join('') + stream.flush().text.text
+      const streamed = greedy.map((id) => stream.push(id).text).join('') + stream.flush().text
       assert.equal(streamed, answer.replace('<|im_end|>', ''))
     }
     const attack = await chat.prompt([
