@@ -2,7 +2,9 @@
  * Puts the parts together: a store, an engine, and a ring of one in this process. What
  * runs a ring of many is composed from the same parts.
  */
-import { MdiError } from '../errors.ts'
+import { open, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { codeOf, MdiError } from '../errors.ts'
 import { availableMemory } from '../io/board/system.ts'
 import { realClock, realRandom } from '../io/clock.ts'
 import { WorkerEngine } from '../io/ort/client.ts'
@@ -30,11 +32,38 @@ export const openStore = async (entry: WorkerEntry, folder: string): Promise<Sql
   return store
 }
 
+/**
+ * Tells "there is nothing" from "nothing can be seen".
+ * @throws MdiError `store` where a data folder cannot be looked into
+ */
+const mayLook = async (folder: string): Promise<void> => {
+  const look = async (path: string, list: boolean): Promise<void> => {
+    try {
+      if (list) await readdir(path)
+      else await (await open(path)).close()
+    } catch (error) {
+      const code = codeOf(error)
+      if (code === 'ENOENT') return
+      const why =
+        code === 'ENOTDIR'
+          ? 'it is no folder'
+          : code === 'EACCES' || code === 'EPERM'
+            ? `it is another user's, and this one may not (${code})`
+            : code
+      const sentence = `What models are in ${folder} cannot be seen: ${why}. Choose another data folder (--data, MDI_DATA), or have its permissions changed.`
+      throw new MdiError('store', sentence, { cause: error })
+    }
+  }
+  await look(folder, true)
+  await look(join(folder, 'models.sqlite'), false)
+}
+
 /** The store for looking only, beside a service that has it; undefined where there is none. */
 export const peekStore = async (
   entry: WorkerEntry,
   folder: string,
 ): Promise<SqliteStore | undefined> => {
+  await mayLook(folder)
   const store = new SqliteStore(entry, { folder, readOnly: true })
   try {
     await store.start()
@@ -49,7 +78,10 @@ export const peekStore = async (
   }
 }
 
-/** The model of a name, or the only one there is. @throws MdiError `not-found` */
+/**
+ * The model of a name, or the only one there is: in whatever case, or by a beginning that only one
+ * has. @throws MdiError `not-found`
+ */
 export const findModel = async (store: Store, name: string | undefined): Promise<Manifest> => {
   if (name !== undefined) {
     const found = await store.getModel(name)
@@ -57,6 +89,8 @@ export const findModel = async (store: Store, name: string | undefined): Promise
   }
   const all = await store.listModels()
   if (name === undefined && all.length === 1) return all[0] as Manifest
+  const meant = name === undefined ? [] : namedLike(all, name)
+  if (meant.length === 1) return meant[0] as Manifest
   const list = all.map((m) => m.name).join(', ')
   if (all.length === 0)
     throw new MdiError(
@@ -67,8 +101,18 @@ export const findModel = async (store: Store, name: string | undefined): Promise
     'not-found',
     name === undefined
       ? `Say which model with --model: ${list}.`
-      : `There is no model ${name}; there are: ${list}.`,
+      : meant.length > 1
+        ? `Several models begin with ${name}: ${meant.map((m) => m.name).join(', ')}; say which.`
+        : `There is no model ${name}; there are: ${list}.`,
   )
+}
+
+/** Models that a person may mean: of that name in another case, or else with that beginning. */
+const namedLike = (all: readonly Manifest[], name: string): Manifest[] => {
+  const wanted = name.toLowerCase()
+  const lower = (m: Manifest) => m.name.toLowerCase()
+  const same = all.filter((m) => lower(m) === wanted)
+  return same.length > 0 ? same : all.filter((m) => wanted !== '' && lower(m).startsWith(wanted))
 }
 
 /**
