@@ -146,7 +146,7 @@ const removeOne = async (entry: WorkerEntry, folder: string, name: string): Prom
     const dropped = await dropUnfinished(folder, name)
     if (dropped) process.stdout.write(`Dropped the unfinished download of ${name}.\n`)
     if (dropped && !(await store.getModel(name))) return
-    const manifest = await findModel(store, name)
+    const manifest = await findModel(store, name, { whole: true })
     const records = await store.removeModel(manifest.name)
     const freed = records + (await dropRuntimeFiles(folder, (shas) => store.hasRecords(shas)))
     process.stdout.write(`Removed ${manifest.name}; ${bytes(freed)} are free again.\n`)

@@ -12,6 +12,7 @@ import { SqliteStore } from '../io/store/client.ts'
 import { TemplateWorker } from '../io/template.ts'
 import { ChatFormat } from '../model/chat.ts'
 import { withoutVocabulary } from '../model/manifest.ts'
+import { meantNames } from '../model/modelname.ts'
 import type { Manifest, ModelSpec } from '../model/spec.ts'
 import { Tokenizer } from '../model/tokenizer.ts'
 import { kvPosition, modelCost, ownerBytes } from '../plan/cost.ts'
@@ -80,17 +81,25 @@ export const peekStore = async (
 
 /**
  * The model of a name, or the only one there is: in whatever case, or by a beginning that only one
- * has. @throws MdiError `not-found`
+ * has. `whole`: the beginning does not do, since the model is to be removed.
+ * @throws MdiError `not-found`
  */
-export const findModel = async (store: Store, name: string | undefined): Promise<Manifest> => {
+export const findModel = async (
+  store: Store,
+  name: string | undefined,
+  options: { whole?: boolean } = {},
+): Promise<Manifest> => {
   if (name !== undefined) {
     const found = await store.getModel(name)
     if (found) return found
   }
   const all = await store.listModels()
   if (name === undefined && all.length === 1) return all[0] as Manifest
-  const meant = name === undefined ? [] : namedLike(all, name)
-  if (meant.length === 1) return meant[0] as Manifest
+  const names = all.map((m) => m.name)
+  const meant = name === undefined ? [] : meantNames(names, name)
+  const whole = meant[0]?.length === name?.length || !options.whole
+  const found = meant.length === 1 && whole && all.find((m) => m.name === meant[0])
+  if (found) return found
   const list = all.map((m) => m.name).join(', ')
   if (all.length === 0)
     throw new MdiError(
@@ -102,17 +111,9 @@ export const findModel = async (store: Store, name: string | undefined): Promise
     name === undefined
       ? `Say which model with --model: ${list}.`
       : meant.length > 1
-        ? `Several models begin with ${name}: ${meant.map((m) => m.name).join(', ')}; say which.`
+        ? `${name} may be several models: ${meant.join(', ')}; say which.`
         : `There is no model ${name}; there are: ${list}.`,
   )
-}
-
-/** Models that a person may mean: of that name in another case, or else with that beginning. */
-const namedLike = (all: readonly Manifest[], name: string): Manifest[] => {
-  const wanted = name.toLowerCase()
-  const lower = (m: Manifest) => m.name.toLowerCase()
-  const same = all.filter((m) => lower(m) === wanted)
-  return same.length > 0 ? same : all.filter((m) => wanted !== '' && lower(m).startsWith(wanted))
 }
 
 /**
