@@ -108,7 +108,7 @@ const answerTurn = async (
     // Without its thoughts: templates leave those of earlier turns out, too.
     messages.push({ role: 'assistant', content: answer.text })
     const cut = cutNote(answer, options.maxTokens)
-    if (cut !== undefined) process.stderr.write(`(${cut})\n`)
+    if (cut !== undefined && !outputGone.aborted) process.stderr.write(`(${cut})\n`)
     // What no longer fits is dropped for good, so the prompt's making stays quick.
     if (answer.dropped > 0) {
       process.stderr.write(`(${answer.dropped} old turns no longer fit into the context)\n`)
