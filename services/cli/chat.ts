@@ -14,7 +14,7 @@ import {
   samplingOf,
   stopsOf,
 } from './options.ts'
-import { cutNote } from './output.ts'
+import { cutNote, lostNote } from './output.ts'
 import { addSpeakerOptions, type Speaker, type SpeakerOptions, withSpeaker } from './speaker.ts'
 import { thoughtPrinter } from './thoughts.ts'
 
@@ -107,6 +107,8 @@ const answerTurn = async (
     process.stdout.write(answer.reason === 'cancelled' ? ' …\n' : '\n')
     // Without its thoughts: templates leave those of earlier turns out, too.
     messages.push({ role: 'assistant', content: answer.text })
+    const lost = lostNote(answer)
+    if (lost !== undefined) process.stderr.write(`(${lost})\n`)
     const cut = cutNote(answer, options.maxTokens)
     if (cut !== undefined && !outputGone.aborted) process.stderr.write(`(${cut})\n`)
     // What no longer fits is dropped for good, so the prompt's making stays quick.

@@ -14,7 +14,7 @@ import {
   samplingOf,
   stopsOf,
 } from './options.ts'
-import { bytes, cutNote, json } from './output.ts'
+import { bytes, cutNote, json, lostNote } from './output.ts'
 import { addSpeakerOptions, type Speaker, type SpeakerOptions, withSpeaker } from './speaker.ts'
 import { thoughtPrinter } from './thoughts.ts'
 
@@ -103,6 +103,10 @@ const answerAll = async (
   } else if (!options.quiet) {
     const answers = settled.flatMap((s) => (s.status === 'fulfilled' ? [s.value] : []))
     for (const answer of answers) figures(answer, options.maxTokens)
+    for (const answer of answers) {
+      const lost = lostNote(answer)
+      if (lost !== undefined) process.stderr.write(`(${lost})\n`)
+    }
     const nodes = answers.length > 0 ? (speaker.nodes?.() ?? []) : []
     for (const { node, layers, residentBytes } of nodes)
       process.stderr.write(`(${node}: ${layers} layers, ${bytes(residentBytes)})
