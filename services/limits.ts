@@ -143,11 +143,16 @@ export const limits = {
   claimMs: 5_000,
   /** A board that the ring does not know is taken from the home after this time. */
   goneBoardMs: 60_000,
+  /** Whoever waits for a load is told when nothing changed for so long. */
+  loadQuietMs: 60_000,
   /** A topic on which a client wants its answer. */
   answerTopicBytes: 256,
   answerTopicLevels: 32,
   /** Clients of the embedded broker. */
   brokerClients: 1_024,
+  /** What it retains: topics, and bytes of topics and payloads. */
+  brokerRetained: 8_192,
+  brokerRetainedBytes: 32 * MiB,
   /** A probe of a link: sent this often, and the link is lost after this silence. */
   probeEveryMs: 500,
   linkSilenceMs: 2_000,

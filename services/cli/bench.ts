@@ -95,7 +95,7 @@ const measure = (ring: LocalRing, options: Options): Promise<Answer[]> => {
           stop: [],
           score: Array.from({ length: options.tokens }, () => ({ ids: [], next })),
         },
-        () => {},
+        { text: () => {} },
       ),
     ),
   )

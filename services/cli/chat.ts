@@ -5,6 +5,8 @@ import type { Command } from 'commander'
 import { MdiError } from '../errors.ts'
 import type { WorkerEntry } from '../lifecycle/local.ts'
 import type { ChatMessage } from '../model/chat.ts'
+import { outputGone } from './ending.ts'
+import { textInput } from './input.ts'
 import {
   addEngineOptions,
   addSamplingOptions,
@@ -12,8 +14,9 @@ import {
   samplingOf,
   stopsOf,
 } from './options.ts'
-import { cutNote } from './output.ts'
+import { cutNote, lostNote } from './output.ts'
 import { addSpeakerOptions, type Speaker, type SpeakerOptions, withSpeaker } from './speaker.ts'
+import { thoughtPrinter } from './thoughts.ts'
 
 type Options = SpeakerOptions & SamplingOptions & { system?: string }
 
@@ -33,8 +36,14 @@ const converse = async (speaker: Speaker, options: Options): Promise<void> => {
     ? [{ role: 'system', content: options.system }]
     : []
   const terminal = process.stdin.isTTY === true
+  const source = terminal ? process.stdin : textInput()
+  let failure: unknown
+  source.once('error', (error) => {
+    failure = error
+    input.close()
+  })
   const input = createInterface({
-    input: process.stdin,
+    input: source,
     output: terminal ? process.stdout : undefined,
     terminal,
     prompt: terminal ? '> ' : '',
@@ -51,6 +60,11 @@ const converse = async (speaker: Speaker, options: Options): Promise<void> => {
   })
   input.on('SIGINT', interrupt)
   process.on('SIGINT', interrupt)
+  const lost = () => {
+    if (running !== undefined) speaker.cancel(running)
+    input.close()
+  }
+  outputGone.addEventListener('abort', lost)
   if (terminal) process.stdout.write(`${speaker.model ?? 'The ring'}. Ctrl-D ends the chat.\n`)
   try {
     input.prompt()
@@ -65,8 +79,11 @@ const converse = async (speaker: Speaker, options: Options): Promise<void> => {
     }
   } finally {
     process.off('SIGINT', interrupt)
+    outputGone.removeEventListener('abort', lost)
     input.close()
   }
+  // A terminal that is gone has no more to say; what is no text is told.
+  if (failure instanceof MdiError) throw failure
 }
 
 /** One turn; the history keeps what was answered, also when it was stopped. */
@@ -84,11 +101,16 @@ const answerTurn = async (
     stop: stopsOf(options),
   }
   try {
-    const answer = await speaker.answer(request, (text) => process.stdout.write(text))
+    const printer = thoughtPrinter(process.stdout)
+    const answer = await speaker.answer(request, printer)
+    printer.end()
     process.stdout.write(answer.reason === 'cancelled' ? ' …\n' : '\n')
+    // Without its thoughts: templates leave those of earlier turns out, too.
     messages.push({ role: 'assistant', content: answer.text })
+    const lost = lostNote(answer)
+    if (lost !== undefined) process.stderr.write(`(${lost})\n`)
     const cut = cutNote(answer, options.maxTokens)
-    if (cut !== undefined) process.stderr.write(`(${cut})\n`)
+    if (cut !== undefined && !outputGone.aborted) process.stderr.write(`(${cut})\n`)
     // What no longer fits is dropped for good, so the prompt's making stays quick.
     if (answer.dropped > 0) {
       process.stderr.write(`(${answer.dropped} old turns no longer fit into the context)\n`)

@@ -4,6 +4,8 @@ import type { Command } from 'commander'
 import { MdiError } from '../errors.ts'
 import type { WorkerEntry } from '../lifecycle/local.ts'
 import type { Answer, TextRequest } from '../requests/generation.ts'
+import { outputGone } from './ending.ts'
+import { readInput } from './input.ts'
 import { onInterrupt } from './interrupt.ts'
 import {
   addEngineOptions,
@@ -12,8 +14,9 @@ import {
   samplingOf,
   stopsOf,
 } from './options.ts'
-import { bytes, cutNote, json } from './output.ts'
+import { bytes, cutNote, json, lostNote } from './output.ts'
 import { addSpeakerOptions, type Speaker, type SpeakerOptions, withSpeaker } from './speaker.ts'
+import { thoughtPrinter } from './thoughts.ts'
 
 type Options = SpeakerOptions &
   SamplingOptions & {
@@ -28,12 +31,14 @@ export const addGenerate = (program: Command, entry: WorkerEntry): void => {
     .command('generate')
     .description('answer a prompt; several prompts are answered at once')
     .argument('<prompt...>', 'what to answer; - reads it from standard input')
-    .option('--raw', 'continue the text as it is, without the chat template')
+    .option('--raw', 'continue the text as it is, without the chat template; control tokens count')
     .option('--system <text>', 'what the system says first')
     .option('--json', 'one JSON document instead of text')
     .option('--quiet', 'the text only, no figures')
   addSamplingOptions(addEngineOptions(addSpeakerOptions(command))).action(
     async (prompts: string[], options: Options, self: Command) => {
+      if (prompts.filter((p) => p === '-').length > 1)
+        throw new MdiError('usage', 'Standard input (-) can be one of the prompts only.')
       const texts = await Promise.all(prompts.map((p) => (p === '-' ? readInput() : p)))
       const sampling = samplingOf(options)
       const stop = stopsOf(options)
@@ -69,12 +74,6 @@ const conversation = (text: string, system: string | undefined) => [
   { role: 'user', content: text },
 ]
 
-const readInput = async (): Promise<string> => {
-  const parts: Buffer[] = []
-  for await (const part of process.stdin) parts.push(part as Buffer)
-  return Buffer.concat(parts).toString('utf8')
-}
-
 const answerAll = async (
   speaker: Speaker,
   requests: readonly TextRequest[],
@@ -88,12 +87,13 @@ const answerAll = async (
   const settled = await Promise.allSettled(
     requests.map(async (request, i) => {
       const print = printers[i] as Printer
-      const answer = await speaker.answer(request, print.text)
+      const answer = await speaker.answer(request, print)
       print.end()
       return answer
     }),
   )
   release()
+  if (outputGone.aborted) return
   if (options.json) {
     const answers = settled.map((s, i) => ({
       prompt: prompts[i],
@@ -103,6 +103,10 @@ const answerAll = async (
   } else if (!options.quiet) {
     const answers = settled.flatMap((s) => (s.status === 'fulfilled' ? [s.value] : []))
     for (const answer of answers) figures(answer, options.maxTokens)
+    for (const answer of answers) {
+      const lost = lostNote(answer)
+      if (lost !== undefined) process.stderr.write(`(${lost})\n`)
+    }
     const nodes = answers.length > 0 ? (speaker.nodes?.() ?? []) : []
     for (const { node, layers, residentBytes } of nodes)
       process.stderr.write(`(${node}: ${layers} layers, ${bytes(residentBytes)})
@@ -124,7 +128,7 @@ const figures = (answer: Answer, maxTokens: number | undefined): void => {
   process.stderr.write(`(${answer.promptTokens} + ${answer.tokens} tokens${first}${rate}${note})\n`)
 }
 
-type Printer = { text: (text: string) => void; end: () => void }
+type Printer = { text: (text: string) => void; thought?: (text: string) => void; end: () => void }
 
 const LINE_WIDTH = 72
 
@@ -132,9 +136,14 @@ const LINE_WIDTH = 72
 const printer = (options: Options, of: number, index: number): Printer => {
   if (options.json) return { text: () => {}, end: () => {} }
   if (of === 1) {
+    const { text, thought, end } = thoughtPrinter(process.stdout)
     return {
-      text: (text) => process.stdout.write(text),
-      end: () => process.stdout.write('\n'),
+      text,
+      thought,
+      end: () => {
+        end()
+        process.stdout.write('\n')
+      },
     }
   }
   let line = ''

@@ -1,21 +1,28 @@
 /** Ctrl-C and a service manager's stop: the first is heeded politely, a second ends at once. */
 import { ExitStatus } from '../errors.ts'
+import { outputGone, quit } from './ending.ts'
 
 /**
- * Calls back at the first SIGINT or SIGTERM; a second one ends the process.
+ * Calls back at the first SIGINT or SIGTERM, or when nobody can have the output any more; a
+ * second signal ends the process.
  * @returns stops listening
  */
 export const onInterrupt = (callback: () => void): (() => void) => {
   let heard = false
   const handler = () => {
-    if (heard) process.exit(ExitStatus.interrupted)
+    if (heard) quit(ExitStatus.interrupted)
     heard = true
     callback()
   }
+  const lost = () => {
+    if (!heard) callback()
+  }
   process.on('SIGINT', handler)
   process.on('SIGTERM', handler)
+  outputGone.addEventListener('abort', lost)
   return () => {
     process.off('SIGINT', handler)
     process.off('SIGTERM', handler)
+    outputGone.removeEventListener('abort', lost)
   }
 }

@@ -1,5 +1,7 @@
 /** `mdi models`, `mdi remove NAME` and `mdi export NAME FOLDER` */
 import type { Command } from 'commander'
+import { MdiError } from '../errors.ts'
+import type { SqliteStore } from '../io/store/client.ts'
 import { exportModel } from '../io/store/exported.ts'
 import { isOwned } from '../io/store/folderowner.ts'
 import { findModel, openStore, peekStore, type WorkerEntry } from '../lifecycle/local.ts'
@@ -109,6 +111,16 @@ const show = (listing: Listing, { about, nodes }: Boards): void => {
     )
 }
 
+/** Bytes that nobody uses; none where this user may not look among another's. */
+const leftIn = async (store: SqliteStore): Promise<number> => {
+  try {
+    return await store.unusedBytes()
+  } catch (error) {
+    if (error instanceof MdiError && error.code === 'store') return 0
+    throw error
+  }
+}
+
 const addList = (program: Command, entry: WorkerEntry): void => {
   program
     .command('models')
@@ -126,7 +138,7 @@ const addList = (program: Command, entry: WorkerEntry): void => {
           catalogue: catalogueOf(new Set(models.map((m) => m.name)), boards),
           unfinished: await unfinished(folder),
           // Whoever has the store may be writing just these.
-          leftBytes: store && !isOwned(folder) ? await store.unusedBytes() : 0,
+          leftBytes: store && !isOwned(folder) ? await leftIn(store) : 0,
         }
         if (!options.json) show(listing, boards)
         else {
@@ -146,7 +158,7 @@ const removeOne = async (entry: WorkerEntry, folder: string, name: string): Prom
     const dropped = await dropUnfinished(folder, name)
     if (dropped) process.stdout.write(`Dropped the unfinished download of ${name}.\n`)
     if (dropped && !(await store.getModel(name))) return
-    const manifest = await findModel(store, name)
+    const manifest = await findModel(store, name, { whole: true })
     const records = await store.removeModel(manifest.name)
     const freed = records + (await dropRuntimeFiles(folder, (shas) => store.hasRecords(shas)))
     process.stdout.write(`Removed ${manifest.name}; ${bytes(freed)} are free again.\n`)

@@ -137,6 +137,12 @@ export const tellError = (error: unknown): number => {
   return ExitStatus.failure
 }
 
+/** What a person is told of a prompt of which something was lost; undefined where all was read. */
+export const lostNote = ({ unspelled = 0 }: Answer): string | undefined =>
+  unspelled === 0
+    ? undefined
+    : `${unspelled} ${unspelled === 1 ? 'piece' : 'pieces'} of the prompt cannot be spelled by this model's vocabulary and did not reach it`
+
 /** What a person is told of an answer that a limit has cut; undefined where none has. */
 export const cutNote = (
   { reason, tokens }: Answer,

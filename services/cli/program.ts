@@ -5,6 +5,7 @@ import type { WorkerEntry } from '../lifecycle/local.ts'
 import { version } from '../version.ts'
 import { addBench } from './bench.ts'
 import { addChat } from './chat.ts'
+import { endWith, outputGone, watchEnd } from './ending.ts'
 import { addGenerate } from './generate.ts'
 import { addImport } from './import.ts'
 import { addModels } from './models.ts'
@@ -49,16 +50,12 @@ export const run = async (entry: WorkerEntry, argv: readonly string[]): Promise<
     addRing,
   ]
   for (const add of adders) add(program, entry)
-  // A reader that goes away (`mdi … | head`) is no error.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(ExitStatus.ok)
-    throw error
-  })
+  watchEnd()
   try {
     await program.parseAsync([...argv])
   } catch (error) {
     if (error instanceof CommanderError)
-      process.exitCode = error.exitCode === 0 ? ExitStatus.ok : ExitStatus.usage
-    else process.exitCode = tellError(error)
+      endWith(error.exitCode === 0 ? ExitStatus.ok : ExitStatus.usage)
+    else endWith(outputGone.aborted ? ExitStatus.ok : tellError(error))
   }
 }

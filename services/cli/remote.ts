@@ -5,6 +5,8 @@ import type { LoadedConfig } from '../config.ts'
 import { MdiError } from '../errors.ts'
 import { realClock, realRandom } from '../io/clock.ts'
 import { MqttBus } from '../io/mqtt/client.ts'
+import { readCa } from '../lifecycle/adapters.ts'
+import { withoutLogins } from '../wire/brokerurl.ts'
 import { buildTopic, readMessage } from '../wire/topics.ts'
 import type { Verb, VerbData } from '../wire/verbs.ts'
 import { brokerOf } from './settings.ts'
@@ -17,7 +19,8 @@ const AWAY_MS = 30_000
 
 export class RemoteRing {
   readonly #bus: MqttBus
-  readonly #url: string
+  /** The broker, for sentences. */
+  readonly #place: string
   readonly #client: RequestClient
   #stopAway: (() => void) | undefined
   #coordinator: 'unknown' | 'online' | 'offline' = 'unknown'
@@ -25,13 +28,16 @@ export class RemoteRing {
   #presence: Promise<void> | undefined
 
   private constructor(settings: LoadedConfig) {
-    this.#url = brokerOf(settings)
-    const { user, password } = settings.broker
+    const url = brokerOf(settings)
+    this.#place = withoutLogins(url)
+    const { user, password, ca } = settings.broker
+    const authority = readCa('broker.ca', ca)
     this.#bus = new MqttBus({
-      url: this.#url,
+      url,
       clientId: `mdi-client-${randomUUID().slice(0, 13)}`,
       ...(user !== undefined && { username: user }),
       ...(password !== undefined && { password }),
+      ...(authority !== undefined && { ca: authority }),
     })
     this.#client = new RequestClient(this.#bus, realClock, realRandom)
   }
@@ -55,7 +61,7 @@ export class RemoteRing {
         if (connection.up) resolve()
         else {
           reason = connection.reason
-          this.#gone(`The broker ${this.#url}`)
+          this.#gone(`The broker ${this.#place}`)
         }
       })
     })
@@ -72,7 +78,7 @@ export class RemoteRing {
       }
     })
     this.#bus.start()
-    const broker = () => new MdiError('broker', `The broker ${this.#url} is not there: ${reason}`)
+    const broker = () => new MdiError('broker', `The broker ${this.#place} is not there: ${reason}`)
     await within(connected, BROKER_MS, broker)
   }
 
@@ -105,7 +111,7 @@ export class RemoteRing {
         if (this.#coordinator === 'online') resolve()
       }
     })
-    const message = `No coordinator is there on ${this.#url}; start one with \`mdi coordinator\`.`
+    const message = `No coordinator is there on ${this.#place}; start one with \`mdi coordinator\`.`
     const presence = within(seen, COORDINATOR_MS, () => new MdiError('not-ready', message))
     this.#presence = presence.finally(() => {
       this.#presence = undefined

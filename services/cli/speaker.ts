@@ -11,13 +11,16 @@ import type { RemoteRing } from './remote.ts'
 import { withRing } from './ring.ts'
 import { settingsOf } from './settings.ts'
 
+/** What is told of an answer while it comes; a ring elsewhere tells no thoughts. */
+export type Told = { text(text: string): void; thought?(text: string): void }
+
 export interface Speaker {
   /** The model's name, if it is known beforehand. */
   model: string | undefined
   /** Whether prompts are put into the model's chat template. */
   chats: boolean
   /** Answers a request; its text is handed on as it comes. @throws MdiError */
-  answer(request: TextRequest, onText: (text: string) => void): Promise<Answer>
+  answer(request: TextRequest, told: Told): Promise<Answer>
   cancel(id: string): void
   /** Who computes here, and what it takes; a ring elsewhere tells it by `mdi status`. */
   nodes?(): { node: string; layers: number; residentBytes: number }[]
@@ -51,10 +54,11 @@ const chats = ({ chatTemplate, plainChat }: TextSpec): boolean =>
 export const localSpeaker = (ring: LocalRing): Speaker => ({
   model: ring.model.manifest.name,
   chats: chats(ring.model.manifest.text),
-  answer: (request, onText) =>
+  answer: (request, told) =>
     new Promise((resolve, reject) => {
       void ring.generations.submit(ring.model, request, {
-        text: onText,
+        text: told.text,
+        ...(told.thought && { thought: told.thought }),
         end: resolve,
         error: reject,
       })
@@ -66,7 +70,7 @@ export const localSpeaker = (ring: LocalRing): Speaker => ({
 const remoteSpeaker = (ring: RemoteRing, model: string | undefined): Speaker => ({
   model,
   chats: true,
-  answer: async (request, onText) => {
+  answer: async (request, { text: onText }) => {
     const { id, input, sampling, maxTokens, stop } = request
     const shared = { id, model, sampling, maxTokens, stop: [...stop] }
     if ('prompt' in input)

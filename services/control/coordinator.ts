@@ -4,6 +4,7 @@
  * it is away.
  */
 import { MdiError } from '../errors.ts'
+import { limits } from '../limits.ts'
 import type { Manifest } from '../model/spec.ts'
 import { modelCost, PLANNED_POSITIONS } from '../plan/cost.ts'
 import { partition } from '../plan/partition.ts'
@@ -54,6 +55,8 @@ export type CoordinatorEvent =
   | { kind: 'bus' }
   /** Where this coordinator can be reached now. */
   | { kind: 'addresses'; addresses: string[] }
+  /** Time passes. @property now milliseconds of a clock that never jumps */
+  | { kind: 'tick'; now: number }
 
 export type CoordinatorEffect =
   | { kind: 'desire'; node: string; desired: Desired }
@@ -72,6 +75,9 @@ export class Coordinator {
   #peer: Peer
   #plan: Plan = emptyPlan(0)
   readonly #waiting: string[] = []
+  /** How the ring stood when somebody who waits was last looked after, and since when. */
+  #stood = ''
+  #stoodSince = 0
   readonly #warned = new Set<string>()
 
   constructor(options: CoordinatorOptions) {
@@ -106,6 +112,8 @@ export class Coordinator {
         return this.#desireAll()
       case 'addresses':
         return this.#at(event.addresses)
+      case 'tick':
+        return this.#tick(event.now)
     }
   }
 
@@ -279,6 +287,25 @@ export class Coordinator {
         'bad-value',
         `Node ${id} holds layers of ${this.#plan.model?.name}; unload it, or load it on others, first.`,
       )
+  }
+
+  /** Whoever waits for a load is told when nothing has changed for long. The plan stays. */
+  #tick(now: number): CoordinatorEffect[] {
+    if (this.#waiting.length === 0) {
+      this.#stood = ''
+      return []
+    }
+    const { reason = '' } = this.health
+    const steps = [...this.#roster.states.values()].map((n) => n.state === 'online' && n.assignment)
+    const stands = JSON.stringify([this.#plan.epoch, reason, steps])
+    if (stands !== this.#stood) {
+      this.#stood = stands
+      this.#stoodSince = now
+    }
+    if (now - this.#stoodSince < limits.loadQuietMs) return []
+    const quiet = `Nothing has changed for ${limits.loadQuietMs / 1000} s. ${reason}`.trim()
+    const error = new MdiError('not-ready', `${quiet} The ring goes on by itself when it can.`)
+    return this.#waiting.splice(0).map((reply) => ({ kind: 'refused', reply, error }))
   }
 
   #unload(reply: string): CoordinatorEffect[] {

@@ -3,11 +3,11 @@ import { readFileSync } from 'node:fs'
 import { changes } from '../changes.ts'
 import type { LoadedConfig } from '../config.ts'
 import { MdiError } from '../errors.ts'
+import { addressBook } from '../io/board/addresses.ts'
 import { blink } from '../io/board/leds.ts'
 import {
   availableMemory,
   hostKey,
-  ownAddresses,
   processor,
   residentMemory,
   temperature,
@@ -25,6 +25,16 @@ const given = <T extends object>(values: T): { [K in keyof T]?: NonNullable<T[K]
     [K in keyof T]?: NonNullable<T[K]>
   }
 
+/** An authority's certificate. @throws MdiError `bad-value` where the file cannot be read */
+export const readCa = (setting: string, file: string | undefined): string | undefined => {
+  if (file === undefined) return undefined
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new MdiError('bad-value', `${setting}: ${file} cannot be read.`, { cause: error })
+  }
+}
+
 /**
  * Connections to the cluster's broker.
  * @param heard see `MqttOptions`
@@ -32,7 +42,7 @@ const given = <T extends object>(values: T): { [K in keyof T]?: NonNullable<T[K]
 export const clusterBus =
   (
     url: string,
-    { user, password }: LoadedConfig['broker'],
+    { user, password, ca }: LoadedConfig['broker'],
     log: Log,
     heard?: (topic: string) => boolean,
   ): OpenBus =>
@@ -40,21 +50,13 @@ export const clusterBus =
     new MqttBus({
       url,
       clientId,
-      ...given({ username: user, password, will, heard }),
+      ...given({ username: user, password, will, heard, ca: readCa('broker.ca', ca) }),
       onTrouble: changes((sentence) => log.tell('info', sentence)),
     })
 
 const homeUrl = ({ host, port, tls }: LoadedConfig['house_mqtt']): string => {
   const place = host?.includes(':') ? `[${host}]` : host
   return `${tls ? 'mqtts' : 'mqtt'}://${place}:${port ?? (tls ? 8883 : 1883)}`
-}
-
-const readCa = (file: string): string => {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    throw new MdiError('bad-value', `house_mqtt.ca: ${file} cannot be read.`, { cause: error })
-  }
 }
 
 /** Connections to the home's broker. It throws `bad-value` where the CA's file cannot be read. */
@@ -65,7 +67,7 @@ export const homeBus =
     return new MqttBus({
       url: homeUrl(settings),
       clientId,
-      ...given({ username: user, password, will, ca: ca === undefined ? ca : readCa(ca) }),
+      ...given({ username: user, password, will, ca: readCa('house_mqtt.ca', ca) }),
       onTrouble: changes((sentence) => log.tell('info', `The home's broker: ${sentence}`)),
     })
   }
@@ -73,7 +75,7 @@ export const homeBus =
 export const openDoorway: OpenDoorway = (options) => new TcpDoorway(options)
 
 export const machine: Machine = {
-  addresses: ownAddresses,
+  addresses: addressBook(),
   availableMemory,
   residentMemory,
   temperature: () => temperature(),

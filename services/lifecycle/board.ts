@@ -25,6 +25,7 @@ import type { Log, OpenBus, WallClock, WeightFetch } from '../ports.ts'
 import { RequestService } from '../requests/service.ts'
 import { mb } from '../units.ts'
 import { version } from '../version.ts'
+import { withoutLogins } from '../wire/brokerurl.ts'
 import { announceBy, clusterBus, homeBus, machine, openDoorway } from './adapters.ts'
 import { findModel, openStore, textSide, type WorkerEntry } from './local.ts'
 import { pull } from './pull.ts'
@@ -213,7 +214,7 @@ export class Board {
     }
     await this.#startOr(() => stage.start(), stop)
     const what = `Node ${config.node} of cluster ${config.cluster}`
-    log.tell('info', `${what}: data port ${this.#port}, broker ${brokerUrl}.`)
+    log.tell('info', `${what}: data port ${this.#port}, broker ${withoutLogins(brokerUrl)}.`)
     return { stop }
   }
 
@@ -235,7 +236,7 @@ export class Board {
     await this.#startOr(() => coordinator.start(), stop)
     this.#coordinator = coordinator
     const what = `Coordinator of cluster ${config.cluster}`
-    log.tell('info', `${what}: data port ${this.#port}, broker ${brokerUrl}.`)
+    log.tell('info', `${what}: data port ${this.#port}, broker ${withoutLogins(brokerUrl)}.`)
     return { stop }
   }
 

@@ -86,6 +86,11 @@ const find = async (path: string): Promise<Found> => {
   })
   const [only] = all
   if (only && all.length === 1) return only
+  if (!only && (await exists(join(path, 'adapter_config.json'))))
+    throw new MdiError(
+      'unsupported',
+      `${path} holds a LoRA adapter, which changes another model: merge it into that one first.`,
+    )
   throw new MdiError(
     'not-found',
     only

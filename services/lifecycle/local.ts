@@ -2,7 +2,9 @@
  * Puts the parts together: a store, an engine, and a ring of one in this process. What
  * runs a ring of many is composed from the same parts.
  */
-import { MdiError } from '../errors.ts'
+import { open, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { codeOf, MdiError } from '../errors.ts'
 import { availableMemory } from '../io/board/system.ts'
 import { realClock, realRandom } from '../io/clock.ts'
 import { WorkerEngine } from '../io/ort/client.ts'
@@ -10,6 +12,7 @@ import { SqliteStore } from '../io/store/client.ts'
 import { TemplateWorker } from '../io/template.ts'
 import { ChatFormat } from '../model/chat.ts'
 import { withoutVocabulary } from '../model/manifest.ts'
+import { meantNames } from '../model/modelname.ts'
 import type { Manifest } from '../model/spec.ts'
 import { Tokenizer } from '../model/tokenizer.ts'
 import { ownerBytes } from '../plan/cost.ts'
@@ -31,11 +34,38 @@ export const openStore = async (entry: WorkerEntry, folder: string): Promise<Sql
   return store
 }
 
+/**
+ * Tells "there is nothing" from "nothing can be seen".
+ * @throws MdiError `store` where a data folder cannot be looked into
+ */
+const mayLook = async (folder: string): Promise<void> => {
+  const look = async (path: string, list: boolean): Promise<void> => {
+    try {
+      if (list) await readdir(path)
+      else await (await open(path)).close()
+    } catch (error) {
+      const code = codeOf(error)
+      if (code === 'ENOENT') return
+      const why =
+        code === 'ENOTDIR'
+          ? 'it is no folder'
+          : code === 'EACCES' || code === 'EPERM'
+            ? `it is another user's, and this one may not (${code})`
+            : code
+      const sentence = `What models are in ${folder} cannot be seen: ${why}. Choose another data folder (--data, MDI_DATA), or have its permissions changed.`
+      throw new MdiError('store', sentence, { cause: error })
+    }
+  }
+  await look(folder, true)
+  await look(join(folder, 'models.sqlite'), false)
+}
+
 /** The store, for reading beside a service that has it. Undefined where there is none. */
 export const peekStore = async (
   entry: WorkerEntry,
   folder: string,
 ): Promise<SqliteStore | undefined> => {
+  await mayLook(folder)
   const store = new SqliteStore(entry, { folder, readOnly: true })
   try {
     await store.start()
@@ -50,14 +80,27 @@ export const peekStore = async (
   }
 }
 
-/** The model of a name, or the only one there is. @throws MdiError `not-found` */
-export const findModel = async (store: Store, name: string | undefined): Promise<Manifest> => {
+/**
+ * The model of a name, or the only one there is: in whatever case, or by a beginning that only one
+ * has. `whole`: the beginning does not do, since the model is to be removed.
+ * @throws MdiError `not-found`
+ */
+export const findModel = async (
+  store: Store,
+  name: string | undefined,
+  options: { whole?: boolean } = {},
+): Promise<Manifest> => {
   if (name !== undefined) {
     const found = await store.getModel(name)
     if (found) return found
   }
   const all = await store.listModels()
   if (name === undefined && all.length === 1) return all[0] as Manifest
+  const names = all.map((m) => m.name)
+  const meant = name === undefined ? [] : meantNames(names, name)
+  const whole = meant[0]?.length === name?.length || !options.whole
+  const found = meant.length === 1 && whole && all.find((m) => m.name === meant[0])
+  if (found) return found
   const list = all.map((m) => m.name).join(', ')
   if (all.length === 0)
     throw new MdiError(
@@ -68,7 +111,9 @@ export const findModel = async (store: Store, name: string | undefined): Promise
     'not-found',
     name === undefined
       ? `Say which model with --model: ${list}.`
-      : `There is no model ${name}; there are: ${list}.`,
+      : meant.length > 1
+        ? `${name} may be several models: ${meant.join(', ')}; say which.`
+        : `There is no model ${name}; there are: ${list}.`,
   )
 }
 

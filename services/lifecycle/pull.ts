@@ -13,7 +13,7 @@ import { type HubOptions, hubFiles } from '../io/fetch/hub.ts'
 import { pipFile } from '../io/fetch/pip.ts'
 import { fileSha256 } from '../io/file.ts'
 import type { SqliteStore } from '../io/store/client.ts'
-import { modelName } from '../model/import.ts'
+import { freeName, modelName } from '../model/modelname.ts'
 import { formatSource, type ModelSource } from '../model/sources.ts'
 import type { Manifest } from '../model/spec.ts'
 import { anotherModel, type WriteOptions } from '../model/writer.ts'
@@ -68,18 +68,24 @@ const fileOfUrl = (url: string): string => {
   }
 }
 
-/** How a source's model is called unless the person says otherwise. */
-export const nameOfSource = (source: ModelSource): string => {
+/** The name of the file, or of the folder, that a source is. */
+const fileOfSource = (source: ModelSource): string => {
   switch (source.kind) {
     case 'hub':
-      return modelName(basename(source.path ?? source.repo))
+      return basename(source.path ?? source.repo)
     case 'url':
-      return modelName(fileOfUrl(source.url))
+      return fileOfUrl(source.url)
     case 'local':
-      return modelName(basename(resolve(source.path)))
+      return basename(resolve(source.path))
     default:
-      return modelName(basename(source.path))
+      return basename(source.path)
   }
+}
+
+/** How a source's model is called unless the person says otherwise. */
+const nameOfSource = (store: SqliteStore, source: ModelSource): Promise<string> => {
+  const file = fileOfSource(source)
+  return freeName(store, file, (model) => modelName(model.source.file) === modelName(file))
 }
 
 /** Downloads that were broken off, by the names under which they go on. */
@@ -268,7 +274,7 @@ export const pull = async (
 ): Promise<Pulled> => {
   const [first] = wanted.sources
   if (!first) throw new Error('a model has one source at least')
-  const name = wanted.name ?? nameOfSource(first)
+  const name = wanted.name ?? (await nameOfSource(store, first))
   const local = first.kind === 'local'
   const there = await store.getModel(name)
   // The import of a local file tells whether it is the model that has its name.

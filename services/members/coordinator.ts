@@ -11,6 +11,7 @@ import {
   type CoordinatorEvent,
 } from '../control/coordinator.ts'
 import { type Plan, readPlan } from '../control/plan.ts'
+import { Proofs } from '../control/proof.ts'
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Manifest } from '../model/spec.ts'
@@ -18,7 +19,7 @@ import type { Clock, Log, Machine, OpenBus, Random, Store, WallClock } from '../
 import { RequestJournal, readKept, staleness } from '../requests/journal.ts'
 import type { LoadedRing, RequestService, RingGuide, TextSide } from '../requests/service.ts'
 import { version } from '../version.ts'
-import type { BridgeHealth } from '../wire/control.ts'
+import type { BridgeHealth, NodeState } from '../wire/control.ts'
 import { PROTOCOL } from '../wire/frame.ts'
 import { CoordinatorCommands } from './commands.ts'
 import { CoordinatorBus } from './coordinatorbus.ts'
@@ -69,6 +70,7 @@ export class CoordinatorRole {
   readonly #bus: CoordinatorBus
   readonly #commands: CoordinatorCommands
   readonly #bridge: Bridge
+  readonly #proofs = new Proofs()
   /** This role is new, and requests wait for its ring to show itself. */
   #resuming = false
   #stopResuming: () => void = () => {}
@@ -102,10 +104,12 @@ export class CoordinatorRole {
       onGiveUp: (error) => ports.onEnd(error),
       onBack: () => {
         this.#look()
+        this.#doubt()
         this.#feed({ kind: 'away' })
       },
       onUp: () => this.#feed({ kind: 'bus' }),
-      onNode: (node, state) => this.#feed({ kind: 'node', id: node, state }),
+      onNode: (node, state, remembered) => this.#hear(node, state, remembered),
+      onAlive: (node) => this.#proofs.settled(node),
       info: () => ({ ...this.#coordinator.info, ...this.#live.get() }),
       health: () => this.#healthNow(),
     })
@@ -211,6 +215,30 @@ export class CoordinatorRole {
     this.#feed({ kind: 'addresses', addresses: machine.addresses(config.ports.host) })
   }
 
+  #hear(id: string, state: NodeState, remembered: boolean): void {
+    if (state.state === 'online' && remembered) this.#proofs.remembered(id, this.#ports.clock.now())
+    else this.#proofs.settled(id)
+    this.#feed({ kind: 'node', id, state })
+  }
+
+  /** The broker was away: whoever was online then must say so again. */
+  #doubt(): void {
+    for (const { id, state } of this.#coordinator.nodes)
+      if (state === 'online') this.#proofs.remembered(id, this.#ports.clock.now())
+  }
+
+  /** Who was silent for too long is offline, whatever the broker remembers. */
+  #forgetSilent(): void {
+    const { clock, log } = this.#ports
+    for (const id of this.#proofs.expired(clock.now())) {
+      const node = this.#coordinator.nodes.find((n) => n.id === id)
+      if (node?.state !== 'online') continue
+      log.tell('warning', `Node ${id} has said nothing since the broker was away: it is offline.`)
+      this.#bus.tellOffline(id, node.instance)
+      this.#feed({ kind: 'node', id, state: { state: 'offline', instance: node.instance } })
+    }
+  }
+
   #feed(event: CoordinatorEvent): void {
     if (this.#stopped) return
     for (const effect of this.#coordinator.handle(event)) this.#do(effect)
@@ -285,6 +313,8 @@ export class CoordinatorRole {
     this.#stopHealth = this.#ports.clock.after(HEALTH_MS, () => {
       this.#bus.tellHealth(true)
       this.#look()
+      this.#forgetSilent()
+      this.#feed({ kind: 'tick', now: this.#ports.clock.now() })
       this.#health()
     })
   }

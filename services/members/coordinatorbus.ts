@@ -41,7 +41,10 @@ export type CoordinatorBusOptions = {
   onBack(): void
   /** What is retained is to be told again. */
   onUp(): void
-  onNode(id: string, state: NodeState): void
+  /** @param remembered the broker says so, not the node itself */
+  onNode(id: string, state: NodeState, remembered: boolean): void
+  /** A node has told its vitals: it lives. */
+  onAlive(id: string): void
   info(): BridgeInfo
   health(): BridgeHealth
 }
@@ -150,11 +153,15 @@ export class CoordinatorBus {
   /** Hears nodes from now on. */
   #listen(): void {
     const tell = changesTo(this.#options.log)
-    this.bus.subscribe(filterOf('state'), ({ topic, payload }) => {
+    this.bus.subscribe(filterOf('vitals'), ({ topic, retained }) => {
+      const id = matchTopic(topic)?.parameters.node
+      if (id !== undefined && !retained) this.#options.onAlive(id)
+    })
+    this.bus.subscribe(filterOf('state'), ({ topic, payload, retained }) => {
       const id = matchTopic(topic)?.parameters.node
       if (id === undefined || payload.length === 0) return
       try {
-        this.#options.onNode(id, readMessage('state', topic, payload))
+        this.#options.onNode(id, readMessage('state', topic, payload), retained)
       } catch (error) {
         if (!(error instanceof MdiError)) throw error
         tell(error.message)
@@ -164,6 +171,11 @@ export class CoordinatorBus {
 
   #publish<T extends PlainTopic>(name: T, topic: string, value: Payload<T>): void {
     this.bus.publish(topic, writeMessage(name, value), optionsOf(name))
+  }
+
+  /** Says of a node that is gone without a word that it is offline. One that lives says so. */
+  tellOffline(node: string, instance: string): void {
+    this.#publish('state', buildTopic('state', { node }), { state: 'offline', instance })
   }
 
   desire(node: string, desired: Desired): void {

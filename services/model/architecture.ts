@@ -6,6 +6,7 @@ import type { GgufFile } from './gguf.ts'
 import { Keys } from './keys.ts'
 import { dequantize } from './quants.ts'
 import { linearFactors, llama3Factors } from './rope.ts'
+import { otherKind } from './sniff.ts'
 import type { ByteSource } from './source.ts'
 import type { ModelSpec, RopeSpec } from './spec.ts'
 
@@ -128,6 +129,8 @@ export const specFromGguf = async (
 ): Promise<{ spec: ModelSpec; family: Family }> => {
   const general = new Keys(source.name, '', (key) => gguf.metadata.get(key))
   const name = general.text('general.architecture')
+  const other = otherKind(general.raw('general.type'), name, [...gguf.tensors.keys()])
+  if (other !== undefined) throw new MdiError('bad-file', `${source.name} is ${other}.`)
   if (name === undefined)
     throw new MdiError('bad-file', `${source.name} does not say "general.architecture".`)
   const family = familyByName(source.name, name)

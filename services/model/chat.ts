@@ -51,6 +51,8 @@ export type ChatPrompt = {
   fallback: boolean
   /** Stop strings that belong to the form. */
   stops: string[]
+  /** Pieces of the text that the vocabulary cannot spell. */
+  lost: number
 }
 
 const roles = ['system', 'developer', 'user', 'assistant', 'tool', 'function', 'ipython']
@@ -118,7 +120,14 @@ export class ChatFormat {
     const { chatTemplate, bosToken, eosToken } = this.#spec
     const open = options.addGenerationPrompt ?? true
     const given = { ...options.variables, messages, tools: options.tools ?? null }
-    const atMost = options.atMost === undefined ? {} : { atMost: options.atMost }
+    let lost = 0
+    const encoding = {
+      bos: true,
+      lost: (pieces: number) => {
+        lost += pieces
+      },
+      ...(options.atMost !== undefined && { atMost: options.atMost }),
+    }
     checkDepth(given)
     const json = JSON.stringify(given)
     if (Buffer.byteLength(json) > limits.promptBytes)
@@ -127,9 +136,10 @@ export class ChatFormat {
       const text = plainForm(messages, open)
       return {
         text,
-        ids: this.#tokenizer.encode(text, { bos: true, ...atMost }),
+        ids: this.#tokenizer.encode(text, encoding),
         fallback: true,
         stops: ['\nuser:'],
+        lost,
       }
     }
     const { text, foreign } = await this.#runner.render(chatTemplate, {
@@ -141,8 +151,8 @@ export class ChatFormat {
         eos_token: eosToken ?? '',
       },
     })
-    const ids = this.#tokenizer.encode(text, { bos: true, control: { foreign }, ...atMost })
-    return { text, ids, fallback: false, stops: [] }
+    const ids = this.#tokenizer.encode(text, { ...encoding, control: { foreign } })
+    return { text, ids, fallback: false, stops: [], lost }
   }
 }
 

@@ -2,6 +2,7 @@
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { readSafetensors, type SafetensorsFile } from './safetensors.ts'
+import { SNIFFED, whatIs } from './sniff.ts'
 import type { ByteSource } from './source.ts'
 
 /** The files of one folder, by their names; none below it. */
@@ -28,7 +29,9 @@ export const readText = async (
   if (!source) return undefined
   if (source.size > maximum)
     throw new MdiError('bad-file', `${folder.name}: ${file} is longer than ${maximum} bytes.`)
-  return new TextDecoder().decode(await source.read(0, source.size))
+  const bytes = await source.read(0, source.size)
+  if (bytes[0] === 0xff && bytes[1] === 0xfe) return new TextDecoder('utf-16le').decode(bytes)
+  return new TextDecoder().decode(bytes)
 }
 
 /** A JSON file's object, or undefined where there is no such file. */
@@ -43,7 +46,9 @@ export const readFolderJson = async (
   try {
     value = JSON.parse(text)
   } catch {
-    throw new MdiError('bad-file', `${folder.name}: ${file} is not JSON.`)
+    const what = whatIs(new TextEncoder().encode(text.slice(0, SNIFFED)))
+    const why = what === undefined || what.startsWith('a JSON') ? '' : `: it is ${what}`
+    throw new MdiError('bad-file', `${folder.name}: ${file} is not JSON${why}.`)
   }
   if (!isObject(value)) throw new MdiError('bad-file', `${folder.name}: ${file} is no object.`)
   return value

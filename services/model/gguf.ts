@@ -8,6 +8,7 @@ import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { Cursor } from './cursor.ts'
 import { type TensorType, typeById, typeLabel } from './quants.ts'
+import { SNIFFED, whatIs } from './sniff.ts'
 import type { ByteSource } from './source.ts'
 
 /** An array of a GGUF file: numbers as a typed array, booleans as bytes 0 and 1. */
@@ -85,14 +86,22 @@ const narrow = (value: number | bigint): number | bigint => {
 }
 
 class HeaderReader {
+  readonly #source: ByteSource
   readonly #cursor: Cursor
   readonly #file: string
   readonly #size: number
 
   constructor(source: ByteSource) {
+    this.#source = source
     this.#cursor = new Cursor(source, limits.ggufHeaderBytes)
     this.#file = source.name
     this.#size = source.size
+  }
+
+  #notGguf(head: Uint8Array): MdiError {
+    const what = whatIs(head)
+    const why = what === undefined ? '' : `: it is ${what}`
+    return new MdiError('bad-file', `${this.#file} is not a GGUF file${why}.`)
   }
 
   #bad(what: string): MdiError {
@@ -114,15 +123,15 @@ class HeaderReader {
   }
 
   async #version(): Promise<number> {
-    const notGguf = `${this.#file} is not a GGUF file.`
-    if (this.#size < 8) throw new MdiError('bad-file', notGguf)
+    const size = Math.min(SNIFFED, this.#size)
+    if (this.#size < 8) throw this.#notGguf(await this.#source.read(0, size))
     const magic = new TextDecoder('latin1').decode(await this.#cursor.bytes(4, 'its mark'))
     if (['tjgg', 'lmgg', 'fmgg', 'algg'].includes(magic))
       throw new MdiError(
         'unsupported',
         `${this.#file} is a GGML file from before GGUF; convert the model to GGUF anew.`,
       )
-    if (magic !== 'GGUF') throw new MdiError('bad-file', notGguf)
+    if (magic !== 'GGUF') throw this.#notGguf(await this.#source.read(0, size))
     const version = await this.#cursor.u32('its version')
     if (version === 2 || version === 3) return version
     if ((version & 0xffff) === 0 && version !== 0)

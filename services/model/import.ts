@@ -7,15 +7,16 @@ import { missing } from './family.ts'
 import { type Folder, readFolderJson, readShards } from './folder.ts'
 import { textSpecFromFolder } from './foldertext.ts'
 import { type GgufFile, type GgufMetadata, type GgufTensor, readGguf } from './gguf.ts'
+import { freeName } from './modelname.ts'
 import { locateGguf, locateSafetensors } from './names.ts'
 import { typeBytes } from './quants.ts'
 import { type ByteSource, joined } from './source.ts'
-import type { TextSpec } from './spec.ts'
+import type { Manifest, TextSpec } from './spec.ts'
 import { tensorFinder } from './tensors.ts'
 import { type RecordStore, type WriteOptions, type WriteReport, writeModel } from './writer.ts'
 
 export type ImportOptions = WriteOptions & {
-  /** The name by which a person will call the model; from the file's name if absent. */
+  /** The name by which a person will call the model; absent: its file's (`freeName`). */
   name?: string
   /** The file's SHA-256, where it was computed; for the manifest. */
   sha256?: string
@@ -32,15 +33,6 @@ export type ImportOptions = WriteOptions & {
 const HASH_STEP = 1024 * 1024
 /** Bytes of each tensor's start that count for the identity. */
 const SAMPLE = 1024
-
-/** A model's name from its file's: without the ending, of letters, digits and `. _ -`. */
-export const modelName = (file: string): string =>
-  file
-    .replace(/\.(gguf|safetensors)$/i, '')
-    .replace(/-\d{5}-of-\d{5}$/, '')
-    .replace(/[^A-Za-z0-9._-]+/g, '-')
-    .replace(/^[-.]+/, '')
-    .slice(0, 100) || 'model'
 
 /** A file of tensors: what counts for its identity. */
 export type Sampled = {
@@ -69,6 +61,12 @@ export const identityOf = async (files: readonly Sampled[]): Promise<string> => 
   }
   return `${size}-${hash.digest('hex')}`
 }
+
+/** Whether a model of the store has that content. */
+const ofIdentity =
+  (identity: string) =>
+  ({ source }: Manifest): boolean =>
+    source.identity === identity
 
 /** Tensors of rotary constants, which files may hold beside the records'. */
 const idle = (name: string): boolean =>
@@ -137,12 +135,13 @@ export const importGguf = async (
   const { sha256 } = options
   const read = options.textSpec(gguf.metadata)
   const text = (await options.prepareText?.(source.name, read, spec.vocab, gguf.metadata)) ?? read
+  const identity = await identityOf(sampled)
   const work = {
-    name: options.name ?? modelName(source.name),
+    name: options.name ?? (await freeName(store, source.name, ofIdentity(identity))),
     spec,
     text,
     source: { file: source.name, bytes: source.size, ...(sha256 && { sha256 }) },
-    identity: await identityOf(sampled),
+    identity,
     version: source.version ?? '',
     find,
   }
@@ -196,12 +195,13 @@ export const importSafetensors = async (
   const bytes = shards.reduce((sum, shard) => sum + shard.source.size, 0)
   const read = await textSpecFromFolder(folder, text, spec.vocab, options.textSpec)
   const textSpec = (await options.prepareText?.(folder.name, read, spec.vocab)) ?? read
+  const identity = await identityOf(sampled)
   const work = {
-    name: options.name ?? modelName(folder.name),
+    name: options.name ?? (await freeName(store, folder.name, ofIdentity(identity))),
     spec,
     text: textSpec,
     source: { file: folder.name, bytes },
-    identity: await identityOf(sampled),
+    identity,
     version: shards.map(({ source }) => source.version ?? '').join(),
     find,
   }

@@ -23,9 +23,23 @@ export class Keys {
     return this.#get(this.#prefix + key)
   }
 
+  /** A list with a number for each layer counts as one where all are equal. */
+  #single(key: string, value: unknown): unknown {
+    const list =
+      Array.isArray(value) || ArrayBuffer.isView(value) ? Array.from(value as number[]) : []
+    const [first] = list
+    if (first === undefined) return value
+    if (list.every((one) => one === first)) return first
+    if (list.some((one) => typeof one !== 'number')) return value
+    throw new MdiError(
+      'unsupported',
+      `${this.file}: ${this.#label(key)} differs from layer to layer, which is not supported.`,
+    )
+  }
+
   /** A number; without a fallback it has to be there. */
   number(key: string, fallback?: number): number {
-    const value = this.raw(key) ?? fallback
+    const value = this.#single(key, this.raw(key)) ?? fallback
     if (value === undefined)
       throw new MdiError('bad-file', `${this.file} does not say ${this.#label(key)}.`)
     if (typeof value !== 'number' || !Number.isFinite(value))

@@ -7,6 +7,7 @@ import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { Cursor } from './cursor.ts'
 import { type TensorType, typeByName, typeBytes } from './quants.ts'
+import { SNIFFED, whatIs } from './sniff.ts'
 import type { ByteSource } from './source.ts'
 import type { FoundTensor } from './writer.ts'
 
@@ -85,6 +86,9 @@ export const readSafetensors = async (
   source: ByteSource,
   idle: (name: string) => boolean,
 ): Promise<SafetensorsFile> => {
+  const what = whatIs(await source.read(0, Math.min(SNIFFED, source.size)))
+  if (what !== undefined && !what.startsWith('a safetensors'))
+    throw new MdiError('bad-file', `${source.name} is no safetensors file: it is ${what}.`)
   const cursor = new Cursor(source, limits.safetensorsHeaderBytes)
   const length = await cursor.u64('its header')
   const entries = Object.entries(parseHeader(source, await cursor.bytes(length, 'its header')))

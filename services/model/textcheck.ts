@@ -54,7 +54,7 @@ export const notesOnText = (name: string, text: TextSpec, keys?: GgufMetadata): 
   const lacking = new Tokenizer(text).unspelledBytes
   if (lacking > 0)
     notes.push(
-      `${name}'s vocabulary cannot spell every character (it lacks ${lacking} of 256 bytes): those that it cannot are left out of prompts.`,
+      `${name}'s vocabulary cannot spell every character (it lacks ${lacking} of the bytes that texts are made of): those that it cannot are left out of prompts.`,
     )
   return notes
 }

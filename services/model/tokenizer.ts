@@ -7,9 +7,9 @@ import { Tokenizer as Library } from '@huggingface/tokenizers'
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { type Merge, MergeRanks } from './merges.ts'
-import { checkRegexes } from './regexcheck.ts'
 import type { TextSpec } from './spec.ts'
 import type { AddedToken, TokenizerJson } from './text.ts'
+import { checkedTokenizer } from './tokenizerjson.ts'
 
 export type EncodeOptions = {
   /** The text starts a sequence: begin with the beginning-of-text token, once, if the model has it so. */
@@ -19,6 +19,8 @@ export type EncodeOptions = {
    * `[start, end)` of it (flat, ascending); absent: they are plain text.
    */
   control?: { foreign: readonly number[] }
+  /** Told of pieces of the text that the vocabulary cannot spell: they are left out, or unknown. */
+  lost?: ((pieces: number) => void) | undefined
   /** More tokens than these are refused (`too-long`), soon after they are reached. */
   atMost?: number
 }
@@ -61,6 +63,8 @@ export class Tokenizer {
   readonly #controlIds = new Set<number>()
   readonly #userIds = new Set<number>()
   readonly #byteLevel: boolean
+  /** The token that stands for what has none, where the model has it. */
+  readonly #unknown: number | undefined
   readonly #cutting: Record<Place, Cutting>
   /** Whether text may be encoded in slices: no token goes over the end of a word. */
   readonly #sliced: boolean
@@ -73,7 +77,7 @@ export class Tokenizer {
   constructor(spec: TextSpec) {
     // Not the spec itself: its vocabulary and merges are of no use once they are read.
     this.#start = { addBos: spec.addBos, ...(spec.bosId !== undefined && { bosId: spec.bosId }) }
-    const json = checked(spec.tokenizer)
+    const json = checkedTokenizer(spec.tokenizer)
     for (const [text, id] of Object.entries(json.model.vocab)) this.#texts[id] = text
     for (const token of json.added_tokens) {
       this.#texts[token.id] = token.content
@@ -89,6 +93,7 @@ export class Tokenizer {
     this.#controlLengths = [...lengths].sort((a, b) => b - a)
     this.#firstCharacters = new Set([...this.#control.keys()].map((text) => text.charAt(0)))
     this.#byteLevel = hasType(json.decoder, 'ByteLevel')
+    this.#unknown = json.model.vocab[String(json.model.unk_token)]
     this.spacePrefix =
       hasType(json.normalizer, 'Prepend') ||
       (hasType(json.pre_tokenizer, 'Metaspace') && metaspace(json)?.prepend_scheme !== 'never')
@@ -117,13 +122,18 @@ export class Tokenizer {
     }
   }
 
-  /** Of 256 bytes, those without a token: characters with them may have no token at all. */
+  /** Of the bytes that texts are made of, those without a token: they may get lost. */
   get unspelledBytes(): number {
     const texts = new Set(this.#texts)
     const bytes = this.#byteLevel
       ? [...byteOf.keys()]
       : Array.from({ length: 256 }, (_, b) => `<0x${hex(b)}>`)
-    return bytes.filter((byte) => !texts.has(byte)).length
+    // Control codes, what no UTF-8 has, and planes without writing do not matter.
+    const matters = (b: number) =>
+      b === 9 || b === 10 || b === 13 || (b >= 0x20 && b <= 0xf0 && ![0x7f, 0xc0, 0xc1].includes(b))
+    return bytes.filter(
+      (byte, b) => matters(this.#byteLevel ? (byteOf.get(byte) as number) : b) && !texts.has(byte),
+    ).length
   }
 
   /** The control tokens' texts. */
@@ -148,7 +158,7 @@ export class Tokenizer {
     const sections = control ? this.#sections(text, control.foreign) : [text]
     for (const [index, section] of sections.entries()) {
       if (typeof section !== 'string') ids.push(section.id)
-      else this.#encodePlain(section, index === 0 ? 'start' : 'section', ids, options.atMost)
+      else this.#encodePlain(section, index === 0 ? 'start' : 'section', ids, options)
     }
     const { bosId, addBos } = this.#start
     if (options.bos && addBos && bosId !== undefined && ids[0] !== bosId) ids.unshift(bosId)
@@ -156,16 +166,21 @@ export class Tokenizer {
     return ids
   }
 
-  #encodePlain(text: string, place: Place, ids: number[], atMost?: number): void {
+  #encodePlain(text: string, place: Place, ids: number[], options: EncodeOptions): void {
+    const { atMost, lost } = options
     let here = place
+    let missing = 0
     for (const slice of this.#sliced ? slices(text) : [text]) {
       Object.assign(this.#library, this.#cutting[here])
-      // Characters without any token have no id; there is nothing to put for them.
-      for (const id of this.#library.encode(slice, { add_special_tokens: false }).ids)
+      for (const id of this.#library.encode(slice, { add_special_tokens: false }).ids) {
+        // Characters without any token have no id; there is nothing to put for them.
         if (typeof id === 'number') ids.push(id)
+        if (typeof id !== 'number' || id === this.#unknown) missing += 1
+      }
       if (atMost !== undefined && ids.length > atMost) throw tooLong(atMost)
       here = 'slice'
     }
+    if (missing > 0) lost?.(missing)
   }
 
   /** Cuts a text at its control tokens, the longest at each place. */
@@ -308,53 +323,14 @@ const unprefixed = (json: TokenizerJson): TokenizerJson => {
   }
 }
 
-/** A token id is an index: beyond the vocabulary's bound it would be memory and time without end. */
-const checkIds = (added: readonly unknown[], vocab: Record<string, unknown>): void => {
-  const check = (id: unknown, text: unknown): void => {
-    if (Number.isInteger(id) && (id as number) >= 0 && (id as number) < limits.modelVocab) return
-    const token = String(JSON.stringify(text)).slice(0, 60)
-    throw new MdiError(
-      'bad-file',
-      `The model's tokenizer is damaged: its token ${token} has the id ${JSON.stringify(id)}.`,
-    )
-  }
-  for (const token of added) {
-    const { id, content } = Object(token) as Partial<AddedToken>
-    check(id, content)
-    if (typeof content !== 'string')
-      throw new MdiError('bad-file', `The model's tokenizer is damaged: token ${id} has no text.`)
-  }
-  for (const text of Object.keys(vocab)) check(vocab[text], text)
-}
-
-const checked = (value: unknown): TokenizerJson => {
-  const json = value as Partial<TokenizerJson> | null
-  const { vocab, merges, type } = json?.model ?? {}
-  if (!Array.isArray(json?.added_tokens) || typeof vocab !== 'object' || vocab === null)
-    throw new MdiError('bad-file', "The model's tokenizer is damaged: it has no vocabulary.")
-  if ((type ?? 'BPE') !== 'BPE' || !Array.isArray(merges))
-    throw new MdiError(
-      'unsupported',
-      `The model's tokenizer is of the kind "${type}", which is not supported.`,
-    )
-  checkIds(json.added_tokens, vocab)
-  const { normalizer, pre_tokenizer, post_processor, decoder } = json
-  for (const part of [normalizer, pre_tokenizer, decoder]) checkRegexes(part)
-  return {
-    normalizer: normalizer ?? null,
-    pre_tokenizer: pre_tokenizer ?? null,
-    post_processor: post_processor ?? null,
-    decoder: decoder ?? null,
-    added_tokens: json.added_tokens,
-    model: { ...json.model, type: 'BPE', vocab, merges },
-  }
-}
-
 /** A token of a word that is being merged, as the library has it. */
 type Node = { token: string; bias: number; next: Node; score?: number }
+/** Stands for text without a token, where the model has no unknown token; it has no id. */
+const LOST = '\uffff lost'
 /** What of the library's BPE is made anew here. */
 type Mergeable = {
   config: unknown
+  unk_token?: string | null
   tokens_to_ids: Map<string, number>
   add_node(queue: { push(node: Node): void }, node: Node): void
 }
@@ -371,6 +347,8 @@ const mergeBy = (library: Library, merges: readonly Merge[]): void => {
     node.score = rank + node.bias
     queue.push(node)
   }
+  // What has no token is told by one that is none, and not left out in silence.
+  model.unk_token ??= LOST
   Object.assign(model.config as object, { vocab: {} })
 }
 

@@ -16,7 +16,7 @@ import type { TokenSource } from './tokensource.ts'
 
 export type TextRequest = {
   id: string
-  /** A text to continue, or a conversation to answer. */
+  /** A text to continue as it is, with its control tokens; or a conversation to answer. */
   input: { prompt: string } | { messages: readonly ChatMessage[] }
   sampling: SamplingParameters
   /** Tokens at most; absent: `DEFAULT_TOKENS`, as far as the context has room. */
@@ -49,6 +49,8 @@ export type Answer = {
   tokensPerSecond?: number
   /** Turns of the conversation that were dropped to fit the context. */
   dropped: number
+  /** Pieces of the prompt that the model's vocabulary cannot spell; absent: none. */
+  unspelled?: number
   /** Natural log of the probability of the first line, its end included; see `TextRequest`. */
   lineLogprob?: number
 }
@@ -144,7 +146,7 @@ export class Generations {
     try {
       const model = await from
       if (over) return undefined
-      const { ids, stops, dropped, text } = await promptOf(model, request)
+      const { ids, stops, dropped, text, lost } = await promptOf(model, request)
       if (over) return undefined
       this.#starting.delete(id)
       const open = openOf(model, request, ids)
@@ -155,6 +157,8 @@ export class Generations {
         thoughts: marks && { marks, open: opensThinking(text, marks) },
       }
       const told = this.#take(model, open, stream, listener, startedAt, dropped)
+      const running = this.#running.get(id)
+      if (running && lost > 0) running.answer.unspelled = lost
       this.#source.open(open, told, request.again)
       if (unwanted) this.#source.cancel(id)
       return open
@@ -312,18 +316,28 @@ const wantsLogprob = ({ lineLogprob }: TextRequest, text: TextSpec): boolean =>
 const promptOf = async (
   model: GenerationModel,
   request: TextRequest,
-): Promise<{ ids: number[]; text: string; stops: string[]; dropped: number }> => {
+): Promise<{ ids: number[]; text: string; stops: string[]; dropped: number; lost: number }> => {
   if ('prompt' in request.input) {
     // One token more than fits tells that it is too long; the rest is not worth the time.
-    const ids = model.tokenizer.encode(request.input.prompt, { bos: true, atMost: model.context })
+    let lost = 0
+    const ids = model.tokenizer.encode(request.input.prompt, {
+      bos: true,
+      lost: (pieces) => {
+        lost += pieces
+      },
+      // Whoever gives a prompt as it is writes the control tokens, too.
+      control: { foreign: [] },
+      atMost: model.context,
+    })
     // A text may be empty; the ring needs one row to begin with.
     const { bosId, endIds } = model.manifest.text
     if (ids.length === 0) ids.push(bosId ?? endIds[0] ?? 0)
-    return { ids, text: request.input.prompt, stops: [], dropped: 0 }
+    return { ids, text: request.input.prompt, stops: [], dropped: 0, lost }
   }
   // Room for an answer of some length, so that the history is cut before it crowds it out.
   const reserve = Math.min(request.maxTokens ?? DEFAULT_TOKENS, Math.ceil(model.context / 4))
   const room = { context: model.context, reserve }
   const { prompt, dropped } = await cutHistory(model.chat, request.input.messages, room)
-  return { ids: prompt.ids, text: prompt.text, stops: prompt.stops, dropped }
+  const { ids, text, stops, lost } = prompt
+  return { ids, text, stops, dropped, lost }
 }

@@ -3,6 +3,7 @@
  * starter of the ring that is loaded now.
  */
 import { MdiError } from '../errors.ts'
+import { meantNames } from '../model/modelname.ts'
 import type { TextSpec } from '../model/spec.ts'
 import { placesOf } from '../plan/places.ts'
 import type { Clock, Links } from '../ports.ts'
@@ -218,7 +219,7 @@ export class RequestService {
     const loaded = this.#ring?.model
     if (!side || loaded === undefined)
       throw new MdiError('no-model', 'No model is loaded; load one with `mdi load MODEL`.')
-    if (name !== undefined && name !== loaded)
+    if (name !== undefined && meantNames([loaded], name).length === 0)
       throw new MdiError('not-found', `The model ${name} is not loaded; ${loaded} is.`)
     const why = runs ? undefined : this.#guide?.notReady()
     if (why !== undefined) throw new MdiError('not-ready', `The ring is not ready. ${why}`.trim())

@@ -30,6 +30,15 @@ export const TOKEN_BYTES = 64
 
 const bytesOf = ({ logprobs }: Token): number => TOKEN_BYTES + 8 * (logprobs?.length ?? 0)
 
+const takenOver = (id: string): End => ({
+  id,
+  reason: 'error',
+  error: {
+    code: 'node-lost',
+    message: 'Another owner has taken over the request; its answer goes there. Ask again.',
+  },
+})
+
 export class Ledger {
   readonly #entries = new Map<string, Entry>()
   /** Bytes of the entries that have ended. */
@@ -77,7 +86,10 @@ export class Ledger {
   attach(id: string, fromStep: number, listener: TokenListener): boolean {
     const entry = this.#entries.get(id)
     if (!entry) return false
+    const before = entry.listener
     entry.listener = listener
+    // An owner that is still there must not wait for what goes to another from now on.
+    if (before && before !== listener && !entry.end) before.end(takenOver(id))
     for (const token of entry.tokens) if (token.step >= fromStep) listener.token(token)
     if (entry.end) listener.end(entry.end)
     return true

@@ -263,3 +263,21 @@ test('weights come first from those who have them, and from the coordinator in a
   const ids = desire.desired.assignment?.sources.map((s) => s.id) ?? []
   assert.deepEqual([ids.length, ids.at(-1)], [limits.sources, 'c'])
 })
+
+test('whoever waits for a load is told when nothing has changed for long; the plan stays', () => {
+  const c = coordinatorOf(0)
+  hear(c, 'pi1', online('a', 'here', 0))
+  load(c, 'r')
+  const tick = (now: number) => refusal(c.handle({ kind: 'tick', now }))
+  assert.equal(tick(0), undefined)
+  assert.equal(tick(limits.loadQuietMs - 1), undefined)
+  // Progress is a change: the time begins anew.
+  const progress = { step: 'fetching', done: 1, total: 9, unit: 'bytes' as const }
+  const assignment = { phase: 'fetching' as const, progress }
+  hear(c, 'pi1', { ...online('a', 'here', 1), assignment } as Online)
+  assert.equal(tick(limits.loadQuietMs), undefined)
+  const told = tick(2 * limits.loadQuietMs)
+  assert.match(told ?? '', /^r Nothing has changed for 60 s\. Node pi1 is fetching/)
+  assert.equal(c.plan.model?.name, 'tiny')
+  assert.equal(tick(9 * limits.loadQuietMs), undefined, 'once')
+})

@@ -25,7 +25,7 @@ export const fakeModel = (name = 'toy', prompt?: () => Promise<void>): Generatio
     chat: {
       prompt: async () => {
         await prompt?.()
-        return { text: '', ids: [1], stops: [] }
+        return { text: '', ids: [1], stops: [], lost: 0 }
       },
     },
     context: 4_096,

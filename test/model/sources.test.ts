@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { catalogue, findEntry } from '../../services/model/catalogue.ts'
-import { modelName } from '../../services/model/import.ts'
+import { modelName } from '../../services/model/modelname.ts'
 import { formatSource, parseSource, shardNames } from '../../services/model/sources.ts'
 
 const hash = 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53'

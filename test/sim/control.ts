@@ -8,6 +8,8 @@ import { Violation, World } from './world.ts'
 
 const READY_MS = 25_000
 const FAULTS_UNTIL = 25_000
+/** A node that went with the broker is known to be gone after this time. */
+const GHOST_MS = 50_000
 /** What is not true at the broker is put right within this time. */
 const TRUTH_MS = 10_000
 /** Of two nodes with one id, one that has been there for less is a newcomer too. */
@@ -15,19 +17,12 @@ const NEWCOMER_MS = 16_000
 /** Messages that a twin or a fault may bring; a storm is many times more. */
 const STORM = 4_000
 
-type Fault =
-  | 'node'
-  | 'pause'
-  | 'broker'
-  | 'head'
-  | 'twin'
-  | 'rival'
-  | 'old plan'
-  | 'false plan'
-  | 'false presence'
-  | 'foreign'
-  | 'load'
-  | 'missed'
+/** What may go wrong; the more often it is named, the more often it does. */
+const faults = [
+  ...['node', 'pause', 'broker', 'broker', 'head', 'head'],
+  ...['twin', 'twin', 'rival', 'rival', 'old plan', 'false plan'],
+  ...['false plan', 'false presence', 'foreign', 'foreign', 'load', 'missed', 'ghost'],
+] as const
 
 class Control {
   readonly world: World
@@ -147,27 +142,7 @@ class Control {
 
   #fault(): void {
     const { world } = this
-    const kinds: Fault[] = [
-      'node',
-      'pause',
-      'broker',
-      'broker',
-      'head',
-      'head',
-      'twin',
-      'twin',
-      'rival',
-      'rival',
-      'old plan',
-      'false plan',
-      'false plan',
-      'false presence',
-      'foreign',
-      'foreign',
-      'load',
-      'missed',
-    ]
-    const kind = world.pick(kinds)
+    const kind = world.pick(faults)
     const ms = world.between(200, world.pick([1_500, 6_000]))
     world.log('FAULT', () => `${kind} for ${(ms / 1000).toFixed(2)} s`)
     if (kind === 'node' || kind === 'pause') this.#node(kind, ms)
@@ -177,6 +152,7 @@ class Control {
     else if (kind === 'rival') this.#rival()
     else if (kind === 'load') this.#load()
     else if (kind === 'missed') this.#missed(ms)
+    else if (kind === 'ghost') this.#ghost()
     else if (kind === 'old plan') this.#strangers.oldPlan()
     else if (kind === 'false plan') this.#strangers.falsePlan()
     else if (kind === 'false presence') this.#strangers.falsePresence()
@@ -197,7 +173,8 @@ class Control {
 
   /** From now until it is mended and known, requests may end. */
   #trouble(): void {
-    this.cluster.troubleAt = this.world.now
+    const { cluster, world } = this
+    cluster.troubleAt = Math.max(cluster.troubleAt, world.now)
   }
 
   #node(kind: 'node' | 'pause', ms: number): void {
@@ -336,6 +313,27 @@ class Control {
     this.#during(ms, () => {
       this.#trouble()
       this.#brokerBack()
+      cluster.boot(member.id)
+    })
+  }
+
+  /** Broker and a node lose power together: the broker remembers that the node is online. */
+  #ghost(): void {
+    const { world, cluster } = this
+    const { head, broker } = cluster
+    const member = world.pick([...cluster.members.values()])
+    if (this.#active > 0 || !broker.up || !head.working || head.process.state !== 'up') return
+    if (member.process.state !== 'up' || cluster.disputed.has(member.id)) return
+    // Until the node is known to be gone, requests are sent to it.
+    cluster.troubleAt = world.now + GHOST_MS
+    member.process.kill('power')
+    broker.stop(world.chance(0.7))
+    this.#during(2_000, () => this.#brokerBack())
+    this.#during(GHOST_MS, () => {
+      this.#trouble()
+      const known = head.role.coordinator.nodes.find((n) => n.id === member.id)
+      if (head === cluster.head && head.working && known?.state === 'online')
+        throw new Violation('ghost', `${member.id} is gone, and believed to be there`)
       cluster.boot(member.id)
     })
   }

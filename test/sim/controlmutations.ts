@@ -9,6 +9,7 @@ import {
   type CoordinatorEvent,
 } from '../../services/control/coordinator.ts'
 import { Presence, type PresenceEvent } from '../../services/control/presence.ts'
+import { Proofs } from '../../services/control/proof.ts'
 import { Rivals } from '../../services/control/rivals.ts'
 import { OwnTopics } from '../../services/members/ownedtopics.ts'
 import { RingView } from '../../services/members/ringview.ts'
@@ -155,6 +156,10 @@ export const controlMutations: readonly ControlMutation[] = [
   {
     name: 'a coordinator that leaves what strangers say of its presence',
     plant: presence((event) => event.kind !== 'state' || event.state?.state === 'online'),
+  },
+  {
+    name: 'a coordinator that believes whatever the broker remembers',
+    plant: replaced(Proofs.prototype, 'expired', () => () => []),
   },
   {
     name: 'a gateway that reads who starts the ring only once',

@@ -60,7 +60,7 @@ export class Strangers {
     const { world, broker, head, plan } = cluster
     const id = `n${world.integer(0, cluster.options.nodes - 1)}`
     if (!broker.up || !plan) return
-    cluster.troubleAt = world.now
+    cluster.troubleAt = Math.max(cluster.troubleAt, world.now)
     this.falsePlans += 1
     const near = plan.epoch + world.integer(1, 5)
     const epoch = world.pick([near, ...FALSE_EPOCHS])

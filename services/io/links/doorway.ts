@@ -28,23 +28,28 @@ export class TcpDoorway implements Doorway {
   }
 
   async start(port: number, host: string): Promise<number> {
+    try {
+      return await this.#listen(port, host)
+    } catch (error) {
+      const { code } = error as { code?: string }
+      // A kernel without IPv6.
+      if (host === '::' && (code === 'EAFNOSUPPORT' || code === 'EADDRNOTAVAIL'))
+        return this.start(port, '0.0.0.0')
+      const why = code === 'EADDRINUSE' ? 'another program uses it' : (error as Error).message
+      const message = `${this.#options.what} cannot open port ${port}: ${why}.`
+      throw new MdiError('bad-value', message, { cause: error })
+    }
+  }
+
+  async #listen(port: number, host: string): Promise<number> {
     const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) =>
       this.#accept(socket),
     )
     this.#server = server
-    try {
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', reject)
-        server.listen({ port, host, backlog: 511 }, () => resolve())
-      })
-    } catch (error) {
-      const taken = (error as { code?: string }).code === 'EADDRINUSE'
-      throw new MdiError(
-        'bad-value',
-        `${this.#options.what} cannot open port ${port}: ${taken ? 'another program uses it' : (error as Error).message}.`,
-        { cause: error },
-      )
-    }
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ port, host, backlog: 511 }, () => resolve())
+    })
     // Out of file descriptors, say: those who call now are lost, later ones are not.
     server.on('error', () => {})
     const address = server.address()

@@ -1,5 +1,5 @@
 /** The store's SQLite files: how they are opened, and their errors as sentences. */
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import Database from 'better-sqlite3'
 import { codeOf, isDiskFull, MdiError } from '../../errors.ts'
@@ -95,6 +95,26 @@ export const connect = (path: string, options: OpenOptions): DatabaseHandle =>
     ...(options.addon === undefined ? {} : { nativeBinding: options.addon }),
   })
 
+/**
+ * A database for looking only. Even that needs files of SQLite's beside it: where none can be
+ * made, as in another person's folder or on a read-only disk, a copy in memory is looked at.
+ */
+const look = (path: string, options: OpenOptions): DatabaseHandle => {
+  const db = connect(path, options)
+  try {
+    db.pragma('schema_version')
+    return db
+  } catch (error) {
+    db.close()
+    if (!/^SQLITE_(READONLY|CANTOPEN)/.test(codeOf(error))) throw error
+  }
+  const copy = readFileSync(path)
+  // Bytes 18 and 19 of the header ask for a write-ahead log, which memory has not.
+  copy.fill(1, 18, 20)
+  const { addon } = options
+  return new Database(copy, addon === undefined ? {} : { nativeBinding: addon })
+}
+
 /** Refuses a database that is not ours, too new or too old. @returns whether it is still empty */
 export const isEmpty = (db: DatabaseHandle, path: string, schema: Schema): boolean => {
   const application = db.pragma('application_id', { simple: true })
@@ -134,7 +154,7 @@ export const openLogged = (
 ): DatabaseHandle | undefined => {
   if (options.readOnly && !existsSync(path)) return undefined
   return guarded(path, () => {
-    const db = connect(path, options)
+    const db = options.readOnly ? look(path, options) : connect(path, options)
     try {
       db.pragma('cache_size = -4096')
       const empty = isEmpty(db, path, schema)
