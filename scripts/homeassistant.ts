@@ -63,7 +63,7 @@ const words = ['gateway', '--broker', cluster.url, '--cluster', cluster.name, '-
 const listen = ['--voice-host', '127.0.0.1', '--voice-port', String(voice), '--no-zeroconf']
 const house = { MDI_HOUSE_MQTT_HOST: '127.0.0.1', MDI_HOUSE_MQTT_PORT: String(broker.port) }
 const gateway = place.mdi('gateway', [...words, ...listen, '--intents'], house).start()
-await gateway.line(/^Connected to the house's broker/)
+await gateway.line(/^Connected to the home's broker/)
 process.stderr.write('The ring is ready; Home Assistant starts.\n')
 const home = await HomeAssistant.start(place, options.hass.split(' '))
 process.stderr.write(`Home Assistant ${home.version}.\n`)

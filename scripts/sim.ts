@@ -21,10 +21,10 @@ const { values } = parseArgs({
   },
 })
 
-const one = (seed: number, trace: boolean): boolean => {
+const one = async (seed: number, trace: boolean): Promise<boolean> => {
   try {
     const tell = trace ? { trace: (line: string) => console.log(line) } : {}
-    const result = values.control ? runControl(seed, tell) : runSeed(seed, tell)
+    const result = values.control ? await runControl(seed, tell) : runSeed(seed, tell)
     if (trace) console.log(JSON.stringify(result))
     return true
   } catch (error) {
@@ -33,10 +33,11 @@ const one = (seed: number, trace: boolean): boolean => {
   }
 }
 
-const many = (from: number, count: number): number => {
+const many = async (from: number, count: number): Promise<number> => {
   const failed: number[] = []
   const began = performance.now()
-  for (let seed = from; seed < from + count; seed++) if (!one(seed, false)) failed.push(seed)
+  for (let seed = from; seed < from + count; seed++)
+    if (!(await one(seed, false))) failed.push(seed)
   const seconds = ((performance.now() - began) / 1000).toFixed(1)
   console.log(`${count} seeds in ${seconds} s, ${failed.length} failed ${failed.join(' ')}`)
   return failed.length
@@ -44,5 +45,5 @@ const many = (from: number, count: number): number => {
 
 if (values.help) console.log(HELP)
 else if (values.seed !== undefined)
-  process.exitCode = one(Number(values.seed), !values.quiet) ? 0 : 1
-else process.exitCode = many(Number(values.from), Number(values.seeds)) > 0 ? 1 : 0
+  process.exitCode = (await one(Number(values.seed), !values.quiet)) ? 0 : 1
+else process.exitCode = (await many(Number(values.from), Number(values.seeds))) > 0 ? 1 : 0

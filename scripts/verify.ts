@@ -9,9 +9,9 @@ import { Command, CommanderError } from 'commander'
 import { arithmetic, whole } from '../services/cli/options.ts'
 import { json, table, tellError } from '../services/cli/output.ts'
 import { MdiError } from '../services/errors.ts'
-import { CHUNK_ROWS } from '../services/lifecycle/local.ts'
 import { defaultSampling } from '../services/model/sampler.ts'
 import type { Manifest } from '../services/model/spec.ts'
+import { CHUNK_ROWS } from '../services/plan/room.ts'
 import type { Arithmetic } from '../services/ports.ts'
 import type { Answer, TextRequest } from '../services/requests/generation.ts'
 import type { Token } from '../services/wire/requests.ts'
@@ -222,7 +222,7 @@ reference's greedy answers the KL divergence (over the tokens given and one buck
 rest) and the likeliest token; then the free greedy answer. Fails where a bound is missed.`,
   )
   .argument('<model>', 'a GGUF file')
-  .argument('<reference>', 'a reference.json: see ARCHITECTURE.md, Verification')
+  .argument('<reference>', 'a reference.json: see scripts/README.md')
   .option('--arithmetic <kind>', 'exact or fast', arithmetic, 'exact')
   .option('--nodes <n>', 'nodes of the ring, as processes; several rings: 1,2,3', nodes, [1])
   .option('--threads <n>', 'threads that compute', whole(1))

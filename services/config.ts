@@ -60,11 +60,27 @@ const broker = z.strictObject({
     .describe('The MQTT broker. Absent: found on the network, or the one built in.'),
   user: text('a text').optional().describe('User name at the broker.'),
   password: text('a text').optional().describe('Password at the broker.'),
+  ca: text('a file').optional().describe("File (PEM) of the authority that signed the broker's."),
 })
 
 const ports = z.strictObject({
   data: port.default(0).describe('Where other nodes send activations and fetch weights (TCP).'),
-  host: text('an address or host name').default('0.0.0.0').describe('Address to listen at.'),
+  host: text('an address or host name')
+    .default('::')
+    .describe('Address to listen at. Absent: every one, IPv4 and IPv6.'),
+})
+
+/** What a board may do in its cluster. */
+export const roleNames = ['stage', 'coordinator', 'gateway'] as const
+export type RoleName = (typeof roleNames)[number]
+
+const someRoles = `some of ${roleNames.join(', ')}`
+const board = z.strictObject({
+  roles: z
+    .union([z.array(z.string()), z.string().transform((text) => text.split(/[\s,]+/))], someRoles)
+    .pipe(z.array(z.enum(roleNames, someRoles)).min(1, someRoles))
+    .default(['stage', 'gateway'])
+    .describe('What `mdi board` does: stage (hold layers), coordinator (plan), gateway (answer).'),
 })
 
 const engine = z.strictObject({
@@ -87,7 +103,7 @@ const flag = z.boolean(aFlag)
 const voice = z.strictObject({
   enabled: flag.default(true).describe('Whether a gateway answers a voice assistant (Wyoming).'),
   port: port.default(10_600).describe('Where Home Assistant calls (Wyoming, TCP).'),
-  host: text('an address or host name').default('0.0.0.0').describe('Address to listen at.'),
+  host: text('an address or host name').default('::').describe('Address to listen at.'),
   zeroconf: flag.default(true).describe('Whether it is announced on the network by mDNS.'),
   intents: flag
     .default(false)
@@ -102,16 +118,22 @@ const voice = z.strictObject({
     .describe('Whether what Rhasspy did not recognize is answered (Hermes, house_mqtt).'),
 })
 
-const aTopic = 'a topic without wildcards, such as mdi'
+const aTopic = 'a topic without spaces and wildcards (+, #, $), such as mdi or home/mdi'
+/** A slash at either end is no part of a topic's name: people write it as in a path. */
 const topic = z
   .string(aTopic)
-  .regex(/^[A-Za-z0-9_.-]+(\/[A-Za-z0-9_.-]+)*$/, aTopic)
-  .max(100, aTopic)
+  .transform((text) => text.replace(/^\/+|\/+$/g, ''))
+  .pipe(
+    z
+      .string(aTopic)
+      .regex(/^[^\s/+#$\p{Cc}]+(\/[^\s/+#$\p{Cc}]+)*$/u, aTopic)
+      .max(100, aTopic),
+  )
 
 const houseMqtt = z.strictObject({
   host: text('an address or host name')
     .optional()
-    .describe("The house's MQTT broker, which Home Assistant knows. Absent: none."),
+    .describe("The home's MQTT broker, which Home Assistant knows. Absent: none."),
   port: whole(1, 65_535).optional().describe('Its port. Absent: 1883, with TLS 8883.'),
   user: text('a text').optional().describe('User name there.'),
   password: text('a text').optional().describe('Password there.'),
@@ -128,6 +150,7 @@ export const configSchema = z.strictObject({
   node: name.optional().describe("This node's name. Absent: the host's."),
   broker: broker.prefault({}),
   ports: ports.prefault({}),
+  board: board.prefault({}),
   engine: engine.prefault({}),
   voice: voice.prefault({}),
   house_mqtt: houseMqtt.prefault({}),
@@ -140,6 +163,7 @@ export type LoadedConfig = Config & { data: string; node: string; file: string |
 const sections: Readonly<Record<string, z.ZodObject>> = {
   broker,
   ports,
+  board,
   engine,
   voice,
   house_mqtt: houseMqtt,

@@ -1,52 +1,92 @@
 /**
- * Operating errors: what can go wrong in use, as one table. Each has a code, a
- * sentence for the person (made from its details) and the exit status of the CLI.
- * Anything else that is thrown is a broken invariant: the process ends and the
- * service manager starts it again.
+ * Operating errors: what can go wrong in use, as one table. Each has a code and a row that
+ * decides what is done about it, so that nobody keeps lists of codes; the sentence for the
+ * person is made where it happens. Anything else that is thrown is a broken invariant: the
+ * process ends and the service manager starts it again.
  */
 
 /** Exit statuses of the command line, after BSD's sysexits.h where one fits. */
 export const ExitStatus = { ok: 0, failure: 1, usage: 2, interrupted: 130 } as const
 
-type Row = { exit: number }
+/** What a voice says: the error's own sentence, or one of the fixed sentences of `voice/speech`. */
+type Spoken =
+  | 'message'
+  | 'broken'
+  | 'noModel'
+  | 'notReady'
+  | 'notUnderstood'
+  | 'tooLate'
+  | 'tooLong'
 
-/** Every operating error's code. */
+export type ErrorRow = {
+  /** With which the command line ends. */
+  exit: number
+  /** Status of an answer by HTTP. */
+  http: number
+  /** When the very same may be asked again of the very same, with hope. */
+  again: 'at-once' | 'later' | 'never'
+  /** Another source or node may do what this one cannot. */
+  elsewhere: boolean
+  /** It does not pass by itself: somebody has to do something, so whoever waits is told. */
+  person: boolean
+  /** What was read is at fault, so it is of no use to keep it. */
+  content: boolean
+  spoken: Spoken
+}
+
+const row = (
+  http: number,
+  again: ErrorRow['again'],
+  spoken: Spoken,
+  more: Partial<Omit<ErrorRow, 'http' | 'again' | 'spoken'>> = {},
+): ErrorRow => ({
+  ...{ exit: ExitStatus.failure, http, again, elsewhere: false, person: false, content: false },
+  ...{ spoken, ...more },
+})
+
+const person = true
+const elsewhere = true
+const content = true
+
+/** Every operating error's code. `test/errors.test.ts` says of each why it has its values. */
 export const errorTable = {
   /** A word or option of the command line is wrong. */
-  usage: { exit: ExitStatus.usage },
+  usage: row(400, 'never', 'notUnderstood', { exit: ExitStatus.usage, person }),
   /** A file, model, node or sequence that was named is not there. */
-  'not-found': { exit: 1 },
+  'not-found': row(404, 'never', 'notReady', { elsewhere }),
   /** A file is damaged, cut short or hostile. */
-  'bad-file': { exit: 1 },
+  'bad-file': row(500, 'never', 'broken', { elsewhere, person, content }),
   /** A file is sound but asks for something that is not built. */
-  unsupported: { exit: 1 },
+  unsupported: row(501, 'never', 'broken', { person, content }),
   /** A file cannot be fetched: its server is away, or refuses it. */
-  download: { exit: 1 },
+  download: row(502, 'later', 'notReady', { elsewhere }),
   /** The disk is full. */
-  'disk-full': { exit: 1 },
+  'disk-full': row(507, 'later', 'broken', { person }),
   /** The store cannot be opened, is in use or is damaged. */
-  store: { exit: 1 },
+  store: row(500, 'later', 'broken', { person }),
   /** Memory does not suffice; refused beforehand with the figures. */
-  'out-of-memory': { exit: 1 },
+  'out-of-memory': row(507, 'never', 'broken', { person }),
   /** The prompt does not fit into the context. */
-  'too-long': { exit: 1 },
+  'too-long': row(400, 'never', 'tooLong', { person }),
   /** A value given by a person or a message has the wrong form. */
-  'bad-value': { exit: 1 },
+  'bad-value': row(400, 'never', 'notUnderstood', { person }),
   /** A node of the ring was lost or cannot be reached. */
-  'node-lost': { exit: 1 },
+  'node-lost': row(503, 'later', 'notReady', { elsewhere }),
   /** No ring is ready for the request. */
-  'not-ready': { exit: 1 },
+  'not-ready': row(503, 'later', 'notReady'),
+  /** No model is loaded, and nobody has asked for one. */
+  'no-model': row(503, 'later', 'noModel', { person }),
   /** All places are taken. */
-  busy: { exit: 1 },
+  busy: row(429, 'later', 'message', { elsewhere }),
   /** The person or the client cancelled. */
-  cancelled: { exit: ExitStatus.interrupted },
+  cancelled: row(499, 'at-once', 'notReady', { exit: ExitStatus.interrupted }),
   /** The broker cannot be reached or refuses us. */
-  broker: { exit: 1 },
+  broker: row(503, 'later', 'notReady'),
   /** A peer speaks another version, epoch or cluster. */
-  'peer-refused': { exit: 1 },
+  'peer-refused': row(502, 'later', 'notReady', { elsewhere }),
   /** Something took longer than its bound. */
-  timeout: { exit: 1 },
-} as const satisfies Record<string, Row>
+  timeout: row(504, 'later', 'tooLate'),
+} as const satisfies Record<string, ErrorRow>
 
 export type ErrorCode = keyof typeof errorTable
 
@@ -60,9 +100,9 @@ export class MdiError extends Error {
     this.code = code
   }
 
-  /** The exit status with which the CLI ends on this error. */
-  get exitStatus(): number {
-    return errorTable[this.code].exit
+  /** What is to be done about it. */
+  get row(): ErrorRow {
+    return errorTable[this.code]
   }
 
   /** A form that survives `postMessage` and JSON. */

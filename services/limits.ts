@@ -97,8 +97,10 @@ export const limits = {
   framesInFlight: 48,
   /** Nodes of one ring: each has a sequence in flight, and one frame is left for prompts. */
   stages: 47,
-  /** Plans are numbered below this; whoever tells of more was set up by no coordinator. */
+  /** Plans are numbered below this, and then from 1 again. No coordinator says this or more. */
   epochs: 0x7fff_ffff,
+  /** A plan is older than another if it is behind by so many steps at most. */
+  epochSteps: 0x10_0000,
   /** Peers that a node is told to fetch weights from. */
   sources: 64,
 
@@ -137,15 +139,20 @@ export const limits = {
   brokerConnectMs: 5_000,
   /** A message during which the broker hung up so often is given up. */
   publishTries: 3,
-  /** A gateway waits so long for the ring's broker before it takes the house's for another. */
+  /** A gateway waits so long for the ring's broker before it takes the home's for another. */
   claimMs: 5_000,
-  /** A board that the ring does not know is taken from the house after this time. */
+  /** A board that the ring does not know is taken from the home after this time. */
   goneBoardMs: 60_000,
+  /** Whoever waits for a load is told when nothing changed for so long. */
+  loadQuietMs: 60_000,
   /** A topic on which a client wants its answer. */
   answerTopicBytes: 256,
   answerTopicLevels: 32,
   /** Clients of the embedded broker. */
   brokerClients: 1_024,
+  /** What it retains: topics, and bytes of topics and payloads. */
+  brokerRetained: 8_192,
+  brokerRetainedBytes: 32 * MiB,
   /** A probe of a link: sent this often, and the link is lost after this silence. */
   probeEveryMs: 500,
   linkSilenceMs: 2_000,
@@ -225,6 +232,10 @@ assertRelation(
 )
 assertRelation(limits.sources > limits.stages, 'every node of a ring can be a source')
 assertRelation(limits.epochs < 0xffff_ffff, 'an epoch, and the next, fit into a frame')
+assertRelation(
+  limits.epochSteps * 4 < limits.epochs,
+  'a plan that is older than another is not newer than it as well',
+)
 assertRelation(limits.chunkRows <= limits.visitRows, 'a chunk must fit into a visit')
 assertRelation(limits.segments <= limits.visitRows, 'a visit has a row for each segment')
 assertRelation(

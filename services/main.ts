@@ -34,7 +34,7 @@ const mallocSettings = (argv: readonly string[]): Record<string, string> =>
     : { MALLOC_MMAP_THRESHOLD_: '65536' }
 
 /**
- * Starts the process anew with what only its start can set (see ARCHITECTURE.md, Memory): the
+ * Starts the process anew with what only its start can set (see scripts/MEASUREMENTS.md): the
  * C library's threshold, with which the memory of layers that are dropped returns to the
  * system, and V8's room for new objects.
  */

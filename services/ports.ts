@@ -3,7 +3,8 @@
  * simulation in `test/sim` does too.
  */
 import type { SamplingParameters } from './model/sampler.ts'
-import type { Manifest } from './model/spec.ts'
+import type { Manifest, RecordRef } from './model/spec.ts'
+import type { LogLevel, ModelReference } from './wire/control.ts'
 import type { Frame, KvOperation, PlainDraft, Segment, VisitFrame } from './wire/frame.ts'
 import type { Hello, Purpose } from './wire/hello.ts'
 import type { Peer } from './wire/values.ts'
@@ -228,6 +229,61 @@ export type BusMessage = {
   correlation?: Uint8Array
 }
 
+/** What the broker publishes, retained, when a connection is lost. */
+export type Will = { topic: string; payload: string }
+
+/** A connection to a broker. Nothing happens before `start`. */
+export interface BusConnection extends Bus {
+  /** Begins to dial. @throws MdiError `bad-value` where the broker's address is none */
+  start(): void
+}
+
+/**
+ * Opens a connection to the cluster's broker. MQTT has one last will a connection, so each role
+ * that has one needs a connection of its own.
+ * @param client its name among the broker's clients
+ */
+export type OpenBus = (client: string, will?: Will) => BusConnection
+
+/** A connection to the home's broker, with its own address and secrets; see `house_mqtt`. */
+export type OpenHomeBus = OpenBus
+
+/** What a service tells people: one line a sentence. */
+export interface Log {
+  tell(level: LogLevel, sentence: string): void
+  /** What must be there to be read later, whatever the level. */
+  audit(line: string): void
+  /** From now on only sentences of this level and graver ones are told. */
+  setLevel(level: LogLevel): void
+}
+
+/** The machine that a board is. */
+export interface Machine {
+  /** Addresses at which others can dial what listens at `host`. */
+  addresses(host: string): string[]
+  /** Bytes that weights and caches may take now. @param configured what a person allows at most */
+  availableMemory(configured?: number): number
+  /** Resident memory of this process in bytes. */
+  residentMemory(): number
+  /** The processor's temperature in °C; undefined where the machine tells none. */
+  temperature(): number | undefined
+  processor(): { name: string; cores: number }
+  /** Tells this machine from others: its nodes share its memory. */
+  host(): string
+  /** Shows a person which board this is. */
+  identify(): void
+}
+
+/** Where weights are fetched from, best first. */
+export type FetchFrom = { sources: readonly Peer[]; signal?: AbortSignal }
+
+/** Fetches what this board lacks from others. Errors: `node-lost`, `not-found`, `cancelled`, `disk-full`. */
+export interface WeightFetch {
+  manifest(model: ModelReference, from: FetchFrom): Promise<Manifest>
+  /** Into the store. */
+  records(wanted: readonly RecordRef[], from: FetchFrom, onProgress: OnProgress): Promise<void>
+}
+
 /** A link to another node that has been up; `key` is never used again. */
 export type Link = {
   key: number
@@ -272,6 +328,8 @@ export interface Links {
    * @returns false when the link is down or its queue is full: the frame was not taken
    */
   send(link: Link, frame: VisitFrame | PlainDraft): boolean
+  /** Closes a link; its peer may dial again. */
+  hangUp(link: Link, reason: string): void
   /** Stops or resumes reading from a link, when its receiver's own queue is full. */
   pause(link: Link, paused: boolean): void
 }
@@ -300,6 +358,17 @@ export interface CallerSession {
   /** We hang up: it is told what it waits for in vain, and finished. */
   leave(): void
 }
+
+export type DoorwayOptions = {
+  /** What is behind it, for a sentence: "The voice service". */
+  what: string
+  visit(caller: Caller): CallerSession
+  /** Said to a caller for whom there is no room. */
+  crowded?: () => Uint8Array
+  /** Callers at once. */
+  most: number
+}
+export type OpenDoorway = (options: DoorwayOptions) => Doorway
 
 /** A door: accepts callers, so many at once. */
 export interface Doorway {

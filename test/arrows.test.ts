@@ -18,7 +18,7 @@ const arrows: Record<string, string[]> = {
   ports: ['types:model', 'types:wire'],
   ring: ['types:ports', 'wire', 'plan', 'model'],
   control: ['types:ports', 'wire', 'plan', 'model'],
-  requests: ['types:ports', 'wire', 'plan', 'model', 'types:ring'],
+  requests: ['types:ports', 'wire', 'plan', 'model', 'types:ring', 'ring/framequeue.ts'],
   client: ['types:ports', 'wire'],
   voice: ['types:ports', 'wire', 'model', 'requests', 'client'],
   api: ['types:ports', 'wire', 'model', 'types:ring', 'requests', 'voice', 'client'],
@@ -47,6 +47,8 @@ const files: Record<string, string> = {
   'limits.ts': 'common',
   'version.ts': 'common',
   'config.ts': 'common',
+  'changes.ts': 'common',
+  'units.ts': 'common',
   'ports.ts': 'ports',
   'main.ts': 'roof',
 }

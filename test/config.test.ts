@@ -40,7 +40,7 @@ test('defaults, then the file, the environment and the command line, each before
   assert.equal(config.engine.threads, 4)
   assert.equal(config.engine.arithmetic, 'fast')
   assert.equal(config.node, '007', 'a name may look like a number')
-  assert.deepEqual(resolveConfig({}).ports, { data: 0, host: '0.0.0.0' })
+  assert.deepEqual(resolveConfig({}).ports, { data: 0, host: '::' })
 })
 
 test('every setting can come from the environment, and the schema has every setting', () => {
@@ -60,7 +60,10 @@ test('an unknown name is refused with the nearest known one', () => {
   )
   refused(() => file('treads = 2'), /"treads"; did you mean "engine\.threads"\?/)
   refused(() => file('[brokr]\nurl = "x"'), /"brokr\.url"; did you mean "broker\.url"\?/)
-  refused(() => file('zzzzzzzzzzzz = 1'), /known are broker\.password, broker\.url/)
+  refused(
+    () => file('zzzzzzzzzzzz = 1'),
+    /known are board\.roles, broker\.ca, broker\.password, broker\.url/,
+  )
   refused(() => file('__proto__ = 1'), /there is no setting "__proto__"/)
   refused(() => file('[engine]\nconstructor = 1'), /there is no setting "engine\.constructor"/)
   refused(() => file('broker = "mqtt://x"'), /"broker" is a section: write \[broker\]/)

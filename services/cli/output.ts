@@ -129,7 +129,7 @@ export class ProgressBar {
 export const tellError = (error: unknown): number => {
   if (error instanceof MdiError) {
     if (error.code !== 'cancelled') process.stderr.write(`mdi: ${plain(error.message)}\n`)
-    return error.exitStatus
+    return error.row.exit
   }
   process.stderr.write(
     `mdi: this is a bug, please report it with these lines:\n${(error as Error)?.stack ?? String(error)}\n`,

@@ -1,10 +1,14 @@
 /** A client of the ring: asks the coordinator by MQTT, from any machine. */
 import { randomUUID } from 'node:crypto'
+import { type Ask, RequestClient } from '../client/ask.ts'
 import type { LoadedConfig } from '../config.ts'
-import { errorFrom, MdiError } from '../errors.ts'
+import { MdiError } from '../errors.ts'
+import { realClock, realRandom } from '../io/clock.ts'
 import { MqttBus } from '../io/mqtt/client.ts'
-import { buildTopic, optionsOf, readMessage, readResponse } from '../wire/topics.ts'
-import type { Verb, VerbData, VerbRequest } from '../wire/verbs.ts'
+import { readCa } from '../lifecycle/adapters.ts'
+import { withoutLogins } from '../wire/brokerurl.ts'
+import { buildTopic, readMessage } from '../wire/topics.ts'
+import type { Verb, VerbData } from '../wire/verbs.ts'
 import { brokerOf } from './settings.ts'
 
 /** How long the broker, and then a coordinator, may take to show themselves. */
@@ -13,35 +17,29 @@ const COORDINATOR_MS = 3_000
 /** What was asked is given up when broker or coordinator stay away for so long. */
 const AWAY_MS = 30_000
 
-export type Ask<V extends Verb> = Omit<VerbRequest<V>, 'transaction'>
-
-/** A request that is not answered yet. */
-type Waiting = {
-  verb: Verb
-  request: object
-  settle: (payload: Uint8Array) => void
-  fail: (error: MdiError) => void
-}
-
 export class RemoteRing {
   readonly #bus: MqttBus
-  readonly #url: string
-  readonly #waiting = new Map<string, Waiting>()
-  #away: NodeJS.Timeout | undefined
+  /** The broker, for sentences. */
+  readonly #place: string
+  readonly #client: RequestClient
+  #stopAway: (() => void) | undefined
   #coordinator: 'unknown' | 'online' | 'offline' = 'unknown'
   #onCoordinator: () => void = () => {}
   #presence: Promise<void> | undefined
-  readonly #listening = new Set<Verb>()
 
   private constructor(settings: LoadedConfig) {
-    this.#url = brokerOf(settings)
-    const { user, password } = settings.broker
+    const url = brokerOf(settings)
+    this.#place = withoutLogins(url)
+    const { user, password, ca } = settings.broker
+    const authority = readCa('broker.ca', ca)
     this.#bus = new MqttBus({
-      url: this.#url,
+      url,
       clientId: `mdi-client-${randomUUID().slice(0, 13)}`,
       ...(user !== undefined && { username: user }),
       ...(password !== undefined && { password }),
+      ...(authority !== undefined && { ca: authority }),
     })
+    this.#client = new RequestClient(this.#bus, realClock, realRandom)
   }
 
   /** Connects to the broker of the settings. @throws MdiError `broker`, `not-ready` */
@@ -63,7 +61,7 @@ export class RemoteRing {
         if (connection.up) resolve()
         else {
           reason = connection.reason
-          this.#gone(`The broker ${this.#url}`)
+          this.#gone(`The broker ${this.#place}`)
         }
       })
     })
@@ -74,45 +72,34 @@ export class RemoteRing {
         if (this.#coordinator === 'online') this.#back()
         else this.#gone('The coordinator')
         this.#onCoordinator()
-      } catch {
-        // Somebody else's message on our topic: as if nothing had come.
+      } catch (error) {
+        // A message of somebody else on our topic is ignored.
+        if (!(error instanceof MdiError)) throw error
       }
     })
     this.#bus.start()
-    const broker = () => new MdiError('broker', `The broker ${this.#url} is not there: ${reason}`)
+    const broker = () => new MdiError('broker', `The broker ${this.#place} is not there: ${reason}`)
     await within(connected, BROKER_MS, broker)
   }
 
-  /** The coordinator is there, perhaps again: what it may have missed is asked again. */
   #back(): void {
-    clearTimeout(this.#away)
-    this.#away = undefined
-    for (const [transaction, { verb, request }] of this.#waiting)
-      this.#publish(verb, { ...request, transaction, again: true })
+    this.#stopAway?.()
+    this.#stopAway = undefined
+    this.#client.askAgain()
   }
 
   #gone(who: string): void {
-    if (this.#away || this.#waiting.size === 0) return
-    this.#away = setTimeout(() => {
-      this.#away = undefined
+    if (this.#stopAway || this.#client.waiting === 0) return
+    this.#stopAway = realClock.after(AWAY_MS, () => {
+      this.#stopAway = undefined
       const message = `${who} went away and has not come back for ${AWAY_MS / 1000} s.`
-      for (const { fail } of this.#waiting.values()) fail(new MdiError('not-ready', message))
-      this.#waiting.clear()
-    }, AWAY_MS)
-  }
-
-  #publish(verb: Verb, request: object): void {
-    const topic = buildTopic('request', { verb })
-    this.#bus.publish(topic, JSON.stringify(request), optionsOf('request'))
+      this.#client.giveUpAll(new MdiError('not-ready', message))
+    })
   }
 
   /** Ends the wait for a request that nobody is there to cancel. */
   giveUp(id: string): void {
-    for (const [transaction, { request, fail }] of this.#waiting) {
-      if ((request as { id?: unknown }).id !== id) continue
-      this.#waiting.delete(transaction)
-      fail(new MdiError('cancelled', 'Cancelled.'))
-    }
+    this.#client.giveUp(id)
   }
 
   /** Waits until a coordinator shows itself. */
@@ -124,7 +111,7 @@ export class RemoteRing {
         if (this.#coordinator === 'online') resolve()
       }
     })
-    const message = `No coordinator is there on ${this.#url}; start one with \`mdi coordinator\`.`
+    const message = `No coordinator is there on ${this.#place}; start one with \`mdi coordinator\`.`
     const presence = within(seen, COORDINATOR_MS, () => new MdiError('not-ready', message))
     this.#presence = presence.finally(() => {
       this.#presence = undefined
@@ -135,42 +122,7 @@ export class RemoteRing {
   /** Asks, and waits for the answer. @throws MdiError what the coordinator refuses with */
   async ask<V extends Verb>(verb: V, request: Ask<V>): Promise<VerbData<V>> {
     await this.#present()
-    const transaction = randomUUID()
-    this.#listen(verb)
-    const answer = new Promise<VerbData<V>>((resolve, reject) => {
-      this.#waiting.set(transaction, {
-        verb,
-        request,
-        fail: reject,
-        settle: (payload) => {
-          try {
-            const response = readResponse(verb, payload)
-            if (response.status === 'ok') resolve(response.data)
-            else reject(errorFrom({ code: response.code, message: response.error }))
-          } catch (error) {
-            reject(error)
-          }
-        },
-      })
-    })
-    this.#publish(verb, { ...request, transaction })
-    return answer
-  }
-
-  #listen(verb: Verb): void {
-    if (this.#listening.has(verb)) return
-    this.#listening.add(verb)
-    this.#bus.subscribe(buildTopic('response', { verb }), ({ payload }) => {
-      try {
-        const parsed: unknown = JSON.parse(new TextDecoder().decode(payload))
-        const { transaction } = Object(parsed) as { transaction?: unknown }
-        const waiting = this.#waiting.get(String(transaction))
-        this.#waiting.delete(String(transaction))
-        waiting?.settle(payload)
-      } catch (error) {
-        if (!(error instanceof SyntaxError)) throw error
-      }
-    })
+    return this.#client.ask(verb, request)
   }
 
   /** Asks for text; its pieces are told in order, each once. */
@@ -179,47 +131,24 @@ export class RemoteRing {
     request: Ask<V> & { id: string },
     onText: (text: string) => void,
   ): Promise<VerbData<V>> {
-    const topic = buildTopic('stream', { request: request.id })
-    let told = 0
-    const tell = (at: number, text: string) => {
-      // A piece that was missed is in the answer; a coordinator that restarts tells all again.
-      const more = at > told ? '' : text.slice(told - at)
-      told += more.length
-      if (more !== '') onText(more)
-    }
-    this.#bus.subscribe(topic, ({ payload }) => {
-      try {
-        const { at, text } = readMessage('stream', topic, payload)
-        tell(at, text)
-      } catch (error) {
-        // Somebody else's message on our topic; the answer has the text in any case.
-        if (!(error instanceof MdiError)) throw error
-      }
-    })
-    try {
-      // It may lose its broker and come back: it says itself when it is not wanted any more.
-      const answer = await this.ask(verb, { ...request, keep: true })
-      tell(0, answer.text)
-      return answer
-    } finally {
-      this.#bus.unsubscribe(topic)
-    }
+    await this.#present()
+    return this.#client.stream(verb, request, onText)
   }
 
   close(): Promise<void> {
-    clearTimeout(this.#away)
+    this.#stopAway?.()
     return this.#bus.close()
   }
 }
 
 const within = async (promise: Promise<void>, ms: number, error: () => MdiError): Promise<void> => {
-  let timer: NodeJS.Timeout | undefined
+  let stop = (): void => {}
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(error()), ms)
+    stop = realClock.after(ms, () => reject(error()))
   })
   try {
     await Promise.race([promise, late])
   } finally {
-    clearTimeout(timer)
+    stop()
   }
 }

@@ -1,26 +1,30 @@
-/** `mdi node` and `mdi coordinator`: the services, until they are stopped. */
+/** `mdi board`, `node`, `coordinator` and `gateway`: the service, until it is stopped. */
 import type { Command } from 'commander'
+import type { LoadedConfig, RoleName } from '../config.ts'
+import { processLog } from '../io/log.ts'
 import { Broker } from '../io/mqtt/broker.ts'
-import { startCoordinator } from '../lifecycle/coordinator.ts'
-import { startGateway } from '../lifecycle/gatewayprocess.ts'
+import { Board } from '../lifecycle/board.ts'
 import type { WorkerEntry } from '../lifecycle/local.ts'
-import { log } from '../lifecycle/log.ts'
-import { startNode } from '../lifecycle/node.ts'
 import { onInterrupt } from './interrupt.ts'
 import { arithmetic, threads, whole } from './options.ts'
 import { brokerOf, settingsOf } from './settings.ts'
 
-type NodeOptions = {
+type Words = {
   name?: string
   port?: number
   host?: string
   memory?: string
   threads?: number
   arithmetic?: string
+  voicePort?: number
+  voiceHost?: string
+  intents?: boolean
+  zeroconf?: boolean
+  embeddedBroker?: number
+  brokerHost?: string
+  gateway?: boolean
+  roles?: string
 }
-
-/** Resolves at the first SIGINT or SIGTERM. */
-const interrupted = (): Promise<void> => new Promise((resolve) => onInterrupt(resolve))
 
 const addMember = (command: Command): Command =>
   command
@@ -28,17 +32,16 @@ const addMember = (command: Command): Command =>
     .option('--cluster <name>', 'nodes of one cluster work together')
     .option('--name <name>', 'name of this node; otherwise the host’s')
 
-const addShared = (command: Command): Command =>
-  addMember(command)
+const addPorts = (command: Command): Command =>
+  command
     .option('--port <n>', 'port for other nodes; 0 takes a free one', whole(0))
     .option('--host <address>', 'address to listen at; otherwise every one')
 
-type VoiceOptions = {
-  voicePort?: number
-  voiceHost?: string
-  intents?: boolean
-  zeroconf?: boolean
-}
+const addStage = (command: Command): Command =>
+  command
+    .option('--memory <size>', 'memory for weights and caches at most, such as 600M')
+    .option('--threads <n>', 'threads that compute', threads)
+    .option('--arithmetic <kind>', 'what is measured at start: fast or exact', arithmetic)
 
 const addVoice = (command: Command): Command =>
   command
@@ -47,91 +50,86 @@ const addVoice = (command: Command): Command =>
     .option('--intents', 'let intents of the model go out to Home Assistant')
     .option('--no-zeroconf', 'do not announce the voice service on the network')
 
-const voiceOf = ({ voicePort, voiceHost, intents, zeroconf }: VoiceOptions) => ({
-  'voice.port': voicePort,
-  'voice.host': voiceHost,
-  'voice.intents': intents,
-  // Commander has it true unless said otherwise; then the settings hold.
-  'voice.zeroconf': zeroconf === false ? false : undefined,
-})
-
-export const addServices = (program: Command, entry: WorkerEntry): void => {
-  addShared(program.command('node'))
-    .description('be a node of the ring: hold layers and compute them')
-    .option('--memory <size>', 'memory for weights and caches at most, such as 600M')
-    .option('--threads <n>', 'threads that compute', threads)
-    .option('--arithmetic <kind>', 'what is measured at start: fast or exact', arithmetic)
-    .action(async (options: NodeOptions, command: Command) => {
-      const settings = settingsOf(command, {
-        node: options.name,
-        'ports.data': options.port,
-        'ports.host': options.host,
-        'engine.memory': options.memory,
-        'engine.threads': options.threads,
-        'engine.arithmetic': options.arithmetic,
-      })
-      const node = await startNode(entry, settings, brokerOf(settings))
-      try {
-        await Promise.race([interrupted(), node.done])
-      } finally {
-        await node.stop()
-        log('Stopped.')
-      }
-    })
-
-  addVoice(addMember(program.command('gateway')))
-    .description('answer the house: voice assistants, Home Assistant, its MQTT broker')
-    .action(async (options: NodeOptions & VoiceOptions, command: Command) => {
-      const settings = settingsOf(command, { node: options.name, ...voiceOf(options) })
-      const gateway = await startGateway(entry, settings, brokerOf(settings))
-      await interrupted()
-      await gateway.stop()
-      log('Stopped.')
-    })
-
-  addVoice(addShared(program.command('coordinator')))
-    .description('plan the ring, serve weights and answer requests')
+const addBroker = (command: Command): Command =>
+  command
     .option(
       '--embedded-broker <port>',
       'be the MQTT broker too, on this port of this machine',
       whole(0),
     )
-    .option('--gateway', 'answer the house in this process, too (voice, house_mqtt)')
     .option('--broker-host <address>', 'address of the embedded broker', '127.0.0.1')
-    .action(
-      async (
-        options: NodeOptions & {
-          embeddedBroker?: number
-          brokerHost: string
-          gateway?: boolean
-        } & VoiceOptions,
-        command: Command,
-      ) => {
-        const settings = settingsOf(command, {
-          node: options.name,
-          'ports.data': options.port,
-          'ports.host': options.host,
-          ...voiceOf(options),
-        })
-        const broker = options.embeddedBroker === undefined ? undefined : new Broker(log)
-        const { brokerHost } = options
-        const port = await broker?.start(options.embeddedBroker as number, brokerHost)
-        const url = port === undefined ? brokerOf(settings) : `mqtt://${brokerHost}:${port}`
-        if (port !== undefined) log(`The embedded broker is at ${url}.`)
-        try {
-          const coordinator = await startCoordinator(entry, settings, url, {
-            withGateway: options.gateway,
-            heard: broker?.heard,
-          })
-          try {
-            await Promise.race([interrupted(), coordinator.done])
-          } finally {
-            await coordinator.stop()
-          }
-        } finally {
-          await broker?.close()
-        }
-        log('Stopped.')
-      },
+
+/** What was said on the command line, over every other setting. */
+const settingsFor = (words: Words, command: Command): LoadedConfig =>
+  settingsOf(command, {
+    node: words.name,
+    'ports.data': words.port,
+    'ports.host': words.host,
+    'board.roles': words.roles,
+    'engine.memory': words.memory,
+    'engine.threads': words.threads,
+    'engine.arithmetic': words.arithmetic,
+    'voice.port': words.voicePort,
+    'voice.host': words.voiceHost,
+    'voice.intents': words.intents,
+    // Commander has it true unless said otherwise; then the settings hold.
+    'voice.zeroconf': words.zeroconf === false ? false : undefined,
+  })
+
+/** Plays roles until a signal comes or a role ends by itself. */
+const play = async (
+  entry: WorkerEntry,
+  config: LoadedConfig,
+  roles: readonly RoleName[],
+  { embeddedBroker, brokerHost = '127.0.0.1' }: Words,
+): Promise<void> => {
+  const log = processLog()
+  const interrupted = new Promise<void>((resolve) => onInterrupt(resolve))
+  const tell = (sentence: string) => log.tell('info', sentence)
+  const broker = embeddedBroker === undefined ? undefined : new Broker(tell)
+  try {
+    const port = await broker?.start(embeddedBroker as number, brokerHost)
+    const brokerUrl = port === undefined ? brokerOf(config) : `mqtt://${brokerHost}:${port}`
+    if (port !== undefined) tell(`The embedded broker is at ${brokerUrl}.`)
+    const board = await Board.open({ entry, config, brokerUrl, log, roles, heard: broker?.heard })
+    try {
+      for (const role of roles) await board.start(role)
+      await Promise.race([interrupted, board.done])
+    } finally {
+      await board.close()
+    }
+  } finally {
+    await broker?.close()
+  }
+  tell('Stopped.')
+}
+
+export const addServices = (program: Command, entry: WorkerEntry): void => {
+  addBroker(addVoice(addStage(addPorts(addMember(program.command('board'))))))
+    .description('do all that the settings say: hold layers, answer, coordinate')
+    .option('--roles <list>', 'some of stage, coordinator, gateway; otherwise the settings’')
+    .action((words: Words, command: Command) => {
+      const settings = settingsFor(words, command)
+      return play(entry, settings, settings.board.roles, words)
+    })
+
+  addStage(addPorts(addMember(program.command('node'))))
+    .description('be a node of the ring: hold layers and compute them')
+    .action((words: Words, command: Command) =>
+      play(entry, settingsFor(words, command), ['stage'], words),
     )
+
+  addVoice(addMember(program.command('gateway')))
+    .description('answer the home: voice assistants, Home Assistant, its MQTT broker')
+    .action((words: Words, command: Command) =>
+      play(entry, settingsFor(words, command), ['gateway'], words),
+    )
+
+  addBroker(addVoice(addPorts(addMember(program.command('coordinator')))))
+    .description('plan the ring, serve weights and answer requests')
+    .option('--gateway', 'answer the home in this process, too (voice, house_mqtt)')
+    .action((words: Words, command: Command) => {
+      const roles: RoleName[] = words.gateway ? ['coordinator', 'gateway'] : ['coordinator']
+      return play(entry, settingsFor(words, command), roles, words)
+    })
 }

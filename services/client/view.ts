@@ -106,7 +106,7 @@ export class ClusterView {
         if (payload.length === 0) gone(node)
         else take(readMessage(name, topic, payload), node)
       } catch (error) {
-        // Somebody else's message on our topic: as if nothing had come.
+        // A message of somebody else on our topic is ignored.
         if (!(error instanceof MdiError)) throw error
       }
     })

@@ -1,21 +1,23 @@
 /**
- * A node's agent, pure: takes the desired assignment, makes it so (fetch what lacks, load,
- * join the ring), and reports the actual state. Whatever it knows that must survive a
- * reboot is kept by the `keep` effect, so that a board needs no one to tell it what to do.
+ * A node's agent, pure: takes the desired assignment, carries it out (fetches what is missing,
+ * loads, joins the ring), and reports the actual state. The `keep` effect stores what must
+ * survive a reboot, so a board that starts knows its part without being told.
  */
-import type { ErrorCode, MdiError } from '../errors.ts'
+import type { MdiError } from '../errors.ts'
 import type { Progress } from '../ports.ts'
 import type { Actual, Assignment, Desired, LinkState, Online } from '../wire/control.ts'
+import { isOlder, nextEpoch } from './epoch.ts'
+import { type TwinAnswer, TwinCheck, type TwinWord } from './twin.ts'
 
-/** What a node is; everything of its state but how it stands. */
+/** What a node is: its state without what it is doing. */
 export type Identity = Omit<Online, 'state' | 'epoch' | 'assignment' | 'links' | 'ring'>
 
 export type AgentEvent =
   /** At start: what was kept before. */
   | { kind: 'start'; kept: Desired | undefined }
   | { kind: 'desired'; desired: Desired }
-  /** Another node's state on our own topic. `retained`: from before we were there. */
-  | { kind: 'twin'; instance: string; address: string; retained: boolean }
+  /** Another node's state on our own topic. */
+  | ({ kind: 'twin' } & TwinWord)
   | { kind: 'progress'; work: number; progress: Progress }
   | { kind: 'fetched'; work: number }
   | { kind: 'loaded'; work: number }
@@ -23,9 +25,9 @@ export type AgentEvent =
   | { kind: 'link'; link: LinkState }
   | { kind: 'ring'; whole: boolean; reason: string | undefined }
   | { kind: 'identity'; identity: Identity }
-  /** Where this node can be reached now; told where that has changed. */
+  /** Where this node can be reached now. */
   | { kind: 'addresses'; addresses: string[] }
-  /** The broker is there (again): what is retained is told again. */
+  /** The broker is there (again), and may have forgotten what it retained. */
   | { kind: 'bus' }
   | { kind: 'tick' }
 
@@ -33,44 +35,22 @@ export type AgentEffect =
   | { kind: 'fetch'; work: number; assignment: Assignment }
   | { kind: 'load'; work: number; assignment: Assignment }
   | { kind: 'join'; epoch: number; assignment: Assignment }
-  /** Leave the ring; the engine keeps its layers until something else is loaded. */
+  /** Leave the ring. The engine keeps its layers until something else is loaded. */
   | { kind: 'leave'; reason: string }
   | { kind: 'unload' }
   | { kind: 'keep'; desired: Desired }
   | { kind: 'publish'; state: Online }
   | { kind: 'log'; level: 'info' | 'warning'; message: string }
-  /** Another node has our id: this one stops and says so. */
+  /** Another node has our id. This one stops and says so. */
   | { kind: 'give-up'; message: string }
 
-/** Progress is told no more often than this. */
+/** Least time between two reports of progress. */
 const PROGRESS_MS = 500
-/** A failed fetch or load is tried again after this time, doubled each time. */
+/** A failed fetch or load is tried again after this time, which doubles with each failure. */
 const RETRY_MS = 2_000
 const RETRY_MOST_MS = 60_000
-/** A node that meets its own id alive within this time after its start is the newcomer. */
-const NEWCOMER_MS = 15_000
-/** Where the broker remembers another of our id, it is given this time to say that it lives. */
-const QUIET_MS = 1_500
-/**
- * A newcomer gives up where the broker remembered the other when it came, once it has heard
- * so often that the other lives. Where neither was first, each is asked again after a while
- * whether it still lives, and the one with the smaller instance gives up sooner.
- */
-const HEARD = 2
-const SMALLER_MS = 1_000
-const LARGER_MS = 4_000
-/** A newcomer answers another so often, and then asks only now and then. */
-const REPLIES = 4
-/** One that is no newcomer says so often that it is here, and then leaves it at that. */
-const ANSWERS = 16
-/** Errors that the same assignment cannot get over by trying again soon. */
-const slow: readonly ErrorCode[] = ['out-of-memory', 'unsupported', 'bad-value']
-/** Errors of which whoever waits is told at once; of others, when so many tries have failed. */
-const lasting: readonly ErrorCode[] = [...slow, 'disk-full', 'bad-file', 'store']
+/** An error that may pass by itself is told to whoever waits after so many failures. */
 const TRIES = 3
-
-/** Another node of our id: how often it was heard, since when and last, and when it was asked. */
-type Twin = { heard: number; since: number; last: number; asked: number; address?: string }
 
 export class Agent {
   #identity: Identity
@@ -80,24 +60,18 @@ export class Agent {
   #links = new Map<string, LinkState>()
   #ring: Online['ring']
   #work = 0
-  #startedAt = 0
   #toldAt = Number.NEGATIVE_INFINITY
   #retry: { at: number; wait: number } | undefined
-  /** How often the assignment has failed since it came. */
+  /** How often this assignment has failed. */
   #tries = 0
   #joined = false
-  /** Loaded, and waiting until it is known that no other node plays this part. */
+  /** Loaded, but it is not yet known that no other node plays this part. */
   #held = false
-  #quietUntil = Number.NEGATIVE_INFINITY
-  /** Living nodes of our id, by their instance. */
-  readonly #twins = new Map<string, Twin>()
-  /** Whose state the broker remembered when this one came. */
-  #first: string | undefined
-  /** How often the broker was there. */
-  #buses = 0
+  readonly #twins: TwinCheck
 
   constructor(identity: Identity) {
     this.#identity = identity
+    this.#twins = new TwinCheck(identity.instance)
   }
 
   get state(): Online {
@@ -115,12 +89,12 @@ export class Agent {
   handle(event: AgentEvent, now: number): AgentEffect[] {
     switch (event.kind) {
       case 'start':
-        this.#startedAt = now
+        this.#twins.start(now)
         return event.kept ? this.#adopt(event.kept, now, false) : [this.#tell(now)]
       case 'desired':
         return this.#wanted(event.desired, now)
       case 'twin':
-        return this.#twin(event, now)
+        return this.#answer(this.#twins.hear(event, now), now)
       case 'progress':
         return this.#progress(event.work, event.progress, now)
       case 'fetched':
@@ -141,7 +115,7 @@ export class Agent {
       case 'addresses':
         return this.#at(event.addresses, now)
       case 'bus':
-        this.#buses += 1
+        this.#twins.bus()
         return [this.#tell(now)]
       case 'tick':
         return this.#tick(now)
@@ -164,21 +138,29 @@ export class Agent {
       const message = `An assignment for the cluster ${desired.cluster} is not for this node.`
       return [{ kind: 'log', level: 'warning', message }]
     }
-    if (desired.epoch < this.#epoch) {
+    if (JSON.stringify(desired) === JSON.stringify(this.#desired)) return []
+    if (isOlder(desired.epoch, this.#epoch)) {
       const message = `A plan of epoch ${desired.epoch} is older than ${this.#epoch}: refused.`
       return [{ kind: 'log', level: 'warning', message }]
     }
-    if (JSON.stringify(desired) === JSON.stringify(this.#desired)) return []
-    if (desired.epoch === this.#epoch && sameButSources(desired, this.#desired))
-      return this.#moved(desired, now)
-    if (desired.epoch === this.#epoch && this.#desired !== undefined) {
-      const message = `Another plan of the same epoch ${desired.epoch} is refused.`
-      return [{ kind: 'log', level: 'warning', message }]
+    if (desired.epoch === this.#desired?.epoch) {
+      if (sameButSources(desired, this.#desired)) return this.#moved(desired, now)
+      return this.#conflict(desired.epoch, now)
     }
     return this.#adopt(desired, now, true)
   }
 
-  /** The same plan, of which only the places to fetch from have changed. */
+  /**
+   * Two plans of one epoch: only one is the coordinator's, and which is not known here. The
+   * second is refused, and a higher epoch told, so that the coordinator makes a plan after both.
+   */
+  #conflict(epoch: number, now: number): AgentEffect[] {
+    this.#epoch = nextEpoch(epoch)
+    const message = `Another plan of the same epoch ${epoch} is refused.`
+    return [{ kind: 'log', level: 'warning', message }, this.#tell(now)]
+  }
+
+  /** The same plan. Only the places to fetch from have changed. */
   #moved(desired: Desired, now: number): AgentEffect[] {
     this.#desired = desired
     const effects: AgentEffect[] = [{ kind: 'keep', desired }]
@@ -237,7 +219,7 @@ export class Agent {
     if (work !== this.#work || !assignment) return []
     this.#retry = undefined
     this.#tries = 0
-    if (now >= this.#quietUntil) return this.#join(assignment, now)
+    if (!this.#twins.quiet(now)) return this.#join(assignment, now)
     this.#held = true
     return []
   }
@@ -246,7 +228,8 @@ export class Agent {
     this.#phase('ready', assignment)
     this.#held = false
     this.#joined = true
-    return [{ kind: 'join', epoch: this.#epoch, assignment }, this.#tell(now)]
+    const epoch = this.#desired?.epoch ?? this.#epoch
+    return [{ kind: 'join', epoch, assignment }, this.#tell(now)]
   }
 
   #failed(work: number, error: MdiError, now: number): AgentEffect[] {
@@ -254,9 +237,11 @@ export class Agent {
     if (work !== this.#work || !assignment) return []
     this.#phase('failed', assignment)
     this.#tries += 1
-    const lasts = lasting.includes(error.code) || this.#tries >= TRIES
+    const { again, elsewhere, person } = error.row
+    const lasts = person || this.#tries >= TRIES
     this.#actual = { ...this.#actual, error: error.message, lasting: lasts }
-    const wait = slow.includes(error.code)
+    const hopeless = again === 'never' && !elsewhere
+    const wait = hopeless
       ? RETRY_MOST_MS
       : Math.min(RETRY_MOST_MS, (this.#retry?.wait ?? RETRY_MS / 2) * 2)
     this.#retry = { at: now + wait, wait }
@@ -264,53 +249,23 @@ export class Agent {
   }
 
   #tick(now: number): AgentEffect[] {
-    return [...this.#ask(now), ...this.#proceed(now)]
+    return [...this.#answer(this.#twins.tick(now), now), ...this.#proceed(now)]
   }
 
   #proceed(now: number): AgentEffect[] {
     const assignment = this.#desired?.assignment
-    if (assignment && this.#held && now >= this.#quietUntil) return this.#join(assignment, now)
+    if (assignment && this.#held && !this.#twins.quiet(now)) return this.#join(assignment, now)
     if (!assignment || this.#actual.phase !== 'failed') return []
     if (!this.#retry || now < this.#retry.at) return []
     return this.#begin(assignment, now)
   }
 
-  #twin(event: Extract<AgentEvent, { kind: 'twin' }>, now: number): AgentEffect[] {
-    if (event.instance === this.#identity.instance) return []
-    // Left by a process that was killed, or by a broker's memory; or it lives and will say so.
-    if (event.retained) {
-      if (this.#buses <= 1) this.#first = event.instance
-      this.#quietUntil = now + QUIET_MS
-      return [this.#tell(now)]
-    }
-    const twin = this.#twins.get(event.instance) ?? { heard: 0, since: now, last: now, asked: now }
-    this.#twins.set(event.instance, twin)
-    twin.heard += 1
-    twin.last = now
-    twin.address = event.address
-    if (event.instance === this.#first && twin.heard >= HEARD) return [this.#giveUp(twin)]
-    const old = now - this.#startedAt > NEWCOMER_MS
-    return twin.heard > (old ? ANSWERS : REPLIES) ? [] : [this.#tell(now)]
-  }
-
-  /** Where two came together: asks whether the other still lives, and gives up where it does. */
-  #ask(now: number): AgentEffect[] {
-    const { instance } = this.#identity
-    for (const [other, twin] of this.#twins) {
-      const ms = instance < other ? SMALLER_MS : LARGER_MS
-      if (twin.since - this.#startedAt > NEWCOMER_MS || now - twin.since < ms) continue
-      if (twin.last > twin.asked && twin.asked > twin.since) return [this.#giveUp(twin)]
-      if (twin.asked > twin.since || twin.heard < HEARD) continue
-      twin.asked = now
-      return [this.#tell(now)]
-    }
-    return []
-  }
-
-  #giveUp({ address }: Twin): AgentEffect {
+  #answer(answer: TwinAnswer, now: number): AgentEffect[] {
+    if (answer.kind === 'nothing') return []
+    if (answer.kind === 'tell') return [this.#tell(now)]
     const { id } = this.#identity
-    const message = `Another node calls itself ${id} (at ${address}); give one of them another name in its settings.`
-    return { kind: 'give-up', message }
+    const message = `Another node calls itself ${id} (at ${answer.address}); give one of them another name in its settings.`
+    return [{ kind: 'give-up', message }]
   }
 }
 

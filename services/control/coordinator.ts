@@ -1,15 +1,17 @@
 /**
  * The coordinator, pure: knows the nodes by their states, plans the split of a model over
- * them, and publishes what is desired of each. It computes nothing: while it is away, the
- * ring runs on.
+ * them, and publishes what is desired of each. It computes nothing, so the ring runs on while
+ * it is away.
  */
 import { MdiError } from '../errors.ts'
+import { limits } from '../limits.ts'
 import type { Manifest } from '../model/spec.ts'
 import { modelCost, PLANNED_POSITIONS } from '../plan/cost.ts'
 import { partition } from '../plan/partition.ts'
 import type { BridgeHealth, BridgeInfo, Desired, NodeState, Online } from '../wire/control.ts'
 import type { Peer } from '../wire/values.ts'
 import type { VerbData, VerbRequest } from '../wire/verbs.ts'
+import { epochAfter, isOlder, nextEpoch } from './epoch.ts'
 import { healthOf, leftOut, sentence } from './health.ts'
 import {
   checkPlan,
@@ -42,17 +44,19 @@ export type LoadModel = {
 export type CoordinatorEvent =
   | { kind: 'start'; kept: Plan | undefined }
   | { kind: 'node'; id: string; state: NodeState }
-  /** `reply` names who waits for the outcome. */
+  /** `reply` says who waits for the outcome. */
   | { kind: 'load'; reply: string; request: VerbRequest<'load'>; model: LoadModel }
   | { kind: 'unload'; reply: string }
   /** A node that is gone is forgotten (`checkRemovable` first). */
   | { kind: 'remove'; id: string }
-  /** The broker was away: nodes may have been replaced meanwhile. */
+  /** The broker was away, so nodes may have been replaced meanwhile. */
   | { kind: 'away' }
-  /** The broker is there (again): what is retained is told again. */
+  /** The broker is there (again), and may have forgotten what it retained. */
   | { kind: 'bus' }
   /** Where this coordinator can be reached now. */
   | { kind: 'addresses'; addresses: string[] }
+  /** Time passes. @property now milliseconds of a clock that never jumps */
+  | { kind: 'tick'; now: number }
 
 export type CoordinatorEffect =
   | { kind: 'desire'; node: string; desired: Desired }
@@ -71,6 +75,9 @@ export class Coordinator {
   #peer: Peer
   #plan: Plan = emptyPlan(0)
   readonly #waiting: string[] = []
+  /** How the ring stood when somebody who waits was last looked after, and since when. */
+  #stood = ''
+  #stoodSince = 0
   readonly #warned = new Set<string>()
 
   constructor(options: CoordinatorOptions) {
@@ -105,10 +112,12 @@ export class Coordinator {
         return this.#desireAll()
       case 'addresses':
         return this.#at(event.addresses)
+      case 'tick':
+        return this.#tick(event.now)
     }
   }
 
-  /** Its own weights are fetched at the new place from now on. */
+  /** This coordinator has other addresses. Nodes fetch its weights there. */
   #at(addresses: string[]): CoordinatorEffect[] {
     if (JSON.stringify(addresses) === JSON.stringify(this.#peer.addresses)) return []
     this.#peer = { ...this.#peer, addresses }
@@ -133,21 +142,24 @@ export class Coordinator {
     return [{ kind: 'log', level: 'warning', message }]
   }
 
-  /** Tells a node its part again where it is behind, and the others where it has moved. */
+  /** Tells a node its part again if its plan is older, and plans anew if it has moved. */
   #follow(node: Online): CoordinatorEffect[] {
     const stage = this.#plan.stages.find((s) => s.peer.id === node.id)
-    // What another coordinator, or one before our memory, told a node that has no part here is
-    // no matter of the ring's: its epoch counts when the next plan is made.
-    if (!stage) return node.epoch < this.#plan.epoch ? [this.#desire(node.id)] : []
-    if (node.epoch > this.#plan.epoch) return this.#replan(node.epoch + 1)
+    // A node outside the plan may have a higher epoch, from another coordinator or from before
+    // our memory. It must not disturb the ring. It counts when the next plan is made.
+    const { epoch } = this.#plan
+    // It refuses our plan as older. One that is far off follows it.
+    const ahead = isOlder(epoch, node.epoch)
+    const again = node.epoch !== epoch && !ahead ? [this.#desire(node.id)] : []
+    if (!stage) return again
+    if (ahead) return this.#replan(nextEpoch(node.epoch))
     const relocated = this.#relocate()
-    if (relocated.length > 0) return relocated
-    return node.epoch < this.#plan.epoch ? [this.#desire(node.id)] : []
+    return relocated.length > 0 ? relocated : again
   }
 
   /**
-   * Plans anew where nodes are elsewhere now. A ring that works is left alone as long as each can
-   * still be reached where it was: an address more, or one of several less, ends no request.
+   * Plans anew if nodes have moved. A ring that works is left alone as long as each node can
+   * still be reached where it was: one more address, or one less of several, ends no request.
    */
   #relocate(): CoordinatorEffect[] {
     const starter = this.#roster.states.get(this.#plan.stages[0]?.peer.id ?? '')
@@ -164,7 +176,7 @@ export class Coordinator {
       moved = true
       return { ...stage, peer: now }
     })
-    return moved ? this.#setPlan({ ...this.#plan, stages, epoch: this.#plan.epoch + 1 }) : []
+    return moved ? this.#setPlan({ ...this.#plan, stages, epoch: nextEpoch(this.#plan.epoch) }) : []
   }
 
   #desire(node: string): CoordinatorEffect {
@@ -184,7 +196,7 @@ export class Coordinator {
     return this.#setPlan({ ...this.#plan, epoch })
   }
 
-  /** @throws MdiError `bad-value` for one that nobody could read again */
+  /** @throws MdiError `bad-value` for a plan that could not be read again */
   #setPlan(plan: Plan): CoordinatorEffect[] {
     checkPlan(plan)
     this.#plan = plan
@@ -193,7 +205,7 @@ export class Coordinator {
 
   get #nextEpoch(): number {
     const seen = this.#roster.usable.map((n) => n.epoch)
-    return Math.max(this.#plan.epoch, ...seen) + 1
+    return epochAfter(this.#plan.epoch, seen)
   }
 
   #load(reply: string, request: VerbRequest<'load'>, model: LoadModel): CoordinatorEffect[] {
@@ -233,7 +245,7 @@ export class Coordinator {
     }
   }
 
-  /** Whoever waits for a load waits for a plan that is no more. */
+  /** Answers those who wait for a load that another plan has replaced. */
   #refuseWaiting(why: string): CoordinatorEffect[] {
     const error = new MdiError('cancelled', why)
     return this.#waiting.splice(0).map((reply) => ({ kind: 'refused', reply, error }))
@@ -249,7 +261,7 @@ export class Coordinator {
     return { nodes, stages }
   }
 
-  /** How a model would be spread, without doing it. @throws MdiError as a load is refused */
+  /** How a load would spread a model. @throws MdiError for the reasons that refuse a load */
   preview(request: VerbRequest<'load'>, model: LoadModel): VerbData<'plan'> {
     const { nodes, stages } = this.#split(request, model)
     return {
@@ -275,6 +287,25 @@ export class Coordinator {
         'bad-value',
         `Node ${id} holds layers of ${this.#plan.model?.name}; unload it, or load it on others, first.`,
       )
+  }
+
+  /** Whoever waits for a load is told when nothing has changed for long. The plan stays. */
+  #tick(now: number): CoordinatorEffect[] {
+    if (this.#waiting.length === 0) {
+      this.#stood = ''
+      return []
+    }
+    const { reason = '' } = this.health
+    const steps = [...this.#roster.states.values()].map((n) => n.state === 'online' && n.assignment)
+    const stands = JSON.stringify([this.#plan.epoch, reason, steps])
+    if (stands !== this.#stood) {
+      this.#stood = stands
+      this.#stoodSince = now
+    }
+    if (now - this.#stoodSince < limits.loadQuietMs) return []
+    const quiet = `Nothing has changed for ${limits.loadQuietMs / 1000} s. ${reason}`.trim()
+    const error = new MdiError('not-ready', `${quiet} The ring goes on by itself when it can.`)
+    return this.#waiting.splice(0).map((reply) => ({ kind: 'refused', reply, error }))
   }
 
   #unload(reply: string): CoordinatorEffect[] {

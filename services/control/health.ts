@@ -5,10 +5,10 @@ import type { Plan } from './plan.ts'
 
 type Nodes = ReadonlyMap<string, NodeState>
 
-/** Ends with one full stop, whatever a reason ended with. */
+/** A text that ends with exactly one full stop. */
 export const sentence = (text: string): string => `${text.replace(/\.+$/, '')}.`
 
-/** Why a node can be in no ring of this coordinator's; undefined: it can. */
+/** Why a node cannot be in a ring of this coordinator; undefined where it can. */
 export const misfitOf = (
   node: Online,
   own: { cluster: string; version: string; protocol: number },
@@ -22,7 +22,7 @@ export const misfitOf = (
   return undefined
 }
 
-/** Says which of the nodes that might have been used are not. */
+/** Names the nodes that are not used although they could be. */
 export const leftOut = (nodes: readonly Online[], plan: Plan): string | undefined => {
   const used = new Set(plan.stages.map((s) => s.peer.id))
   const names = nodes.map((n) => n.id).filter((id) => !used.has(id))

@@ -10,16 +10,16 @@ import {
   type Online,
 } from '../wire/control.ts'
 import { checkValue } from '../wire/json.ts'
-import { type Peer, peerSchema } from '../wire/values.ts'
+import { epochSchema, type Peer, peerSchema } from '../wire/values.ts'
 
 const { first, end, arithmetic, wire, context } = assignmentSchema.shape
 
 const planSchema = z
   .object({
-    epoch: z.int().min(0).max(limits.epochs),
-    /** Null: nothing is to be loaded. */
+    epoch: epochSchema,
+    /** Null where nothing is to be loaded. */
     model: modelReferenceSchema.nullable(),
-    /** Each with where its node was when the plan was made. */
+    /** Each with the addresses that its node had when the plan was made. */
     stages: z.array(z.object({ peer: peerSchema, first, end })).max(limits.stages),
     arithmetic,
     wire,
@@ -32,7 +32,7 @@ const planSchema = z
   )
 export type Plan = z.infer<typeof planSchema>
 
-/** @throws MdiError `bad-value` for what nobody could follow or read again */
+/** @throws MdiError `bad-value` for a plan that could not be followed or read again */
 export const checkPlan = (plan: Plan): Plan => checkValue(plan, planSchema, 'the plan')
 
 /** A plan as it was kept. @throws MdiError `bad-value` */
@@ -72,7 +72,7 @@ export const hasMoved = (planned: Peer, now: Peer): boolean => {
   return planned.port !== now.port || !known.some((a) => now.addresses.includes(a))
 }
 
-/** Weight bytes a second that stand for a node which measured nothing. */
+/** The speed (weight bytes a second) of a node that has not measured its own. */
 const UNKNOWN_SPEED = 1e9
 
 /**
@@ -99,9 +99,9 @@ const overlap = ({ held }: Holder, manifest: string, first: number, end: number)
     .reduce((sum, [from, to]) => sum + Math.max(0, Math.min(end, to) - Math.max(first, from)), 0)
 
 /**
- * Where a node is to fetch its layers: from those that tell that they have them, most first,
- * so that the coordinator does not send everything alone; then from the coordinator, which
- * has manifest and weights in any case; then from the rest of the ring, which may get them.
+ * Where a node is to fetch its layers. First from nodes that say they have them, those with the
+ * most first, so that the coordinator need not send everything. Then from the coordinator,
+ * which always has manifest and weights. Then from the rest of the ring, which may get them.
  */
 const sourcesOf = (
   plan: Plan,
@@ -117,7 +117,7 @@ const sourcesOf = (
     .map(({ id, addresses, port }): Peer => ({ id, addresses, port }))
   const known = new Set([stage.peer.id, ...holding.map((h) => h.id)])
   const others = stages.map((s) => s.peer).filter((peer) => !known.has(peer.id))
-  // The coordinator's place is sure, however many have something.
+  // However many nodes have something, one place is left for the coordinator.
   const before = holding.slice(0, limits.sources - 1)
   return [...before, coordinator, ...others].slice(0, limits.sources)
 }

@@ -1,51 +1,45 @@
 /**
- * Whether this coordinator is the one of its broker, pure. Two would end each other's plans
- * for ever: so whoever comes to the broker, or comes back, asks first, and goes to work when none
- * answers that it is at work. What a former life left at the broker, or the broker still says
- * of it, holds nobody up for long.
+ * Whether this coordinator is the only one at its broker, pure. Two would end each other's plans
+ * for ever. So a coordinator that comes to the broker, or comes back, asks first, and begins to
+ * work when no other answers that it is at work. What the broker still says of a coordinator
+ * that is gone delays this only briefly.
  */
 import type { BridgeState } from '../wire/control.ts'
+import { Rivals, SURELY_HEARD } from './rivals.ts'
 
 export type PresenceEvent =
   /** The broker is there (again). */
   | { kind: 'bus' }
-  /** What came on the topic; undefined: cleared, or nobody can read it. */
+  /** What came on the topic; undefined where it was cleared or cannot be read. */
   | { kind: 'state'; state: BridgeState | undefined; retained: boolean }
   | { kind: 'tick' }
 
 export type PresenceEffect =
   /** Say that this coordinator is there, with its instance, and whether it only `asks`. */
   | { kind: 'tell'; asks: boolean }
-  /** No other is at work: take up the work, or go on with it, and then say so. */
+  /** No other is at work: begin to work, or go on, and say so. */
   | { kind: 'stand' }
-  /** Another coordinator is at work: this one stops and says so. */
+  /** Another coordinator is at work. This one stops and says so. */
   | { kind: 'give-up'; message: string }
 
-/** Where the broker remembers another, it is given this time to say that it lives. */
-const QUIET_MS = 1_500
-/** A broker that does not let us hear ourselves is taken at its word after this time. */
+/** Where a broker does not send us our own word, we no longer wait for it after this time. */
 const UNHEARD_MS = 3_000
-/** So often another at work is heard before one that asks is sure that it lives. */
-const HEARD = 2
-/** Of two of the same standing, the one with the smaller instance gives up after this. */
+/** Of two that both work or both ask, the smaller instance gives up when it heard so many. */
 const HEARD_EQUAL = 4
 
 export class Presence {
   readonly #instance: string
   #gone = false
   #connectedAt: number | undefined
-  /** It is known that no other is at work, since we last came to the broker. */
+  /** Since we last came to the broker, it has become known that no other is at work. */
   #settled = false
-  /** Our own word came back: the broker has told what it remembered. */
+  /** Our own word came back, so the broker has sent all that it remembered. */
   #echoed = false
-  #quietUntil = Number.NEGATIVE_INFINITY
-  /** Whose word the broker remembered when we came. */
-  #remembered: string | undefined
-  /** How often each living one was heard since we came. */
-  readonly #heard = new Map<string, number>()
+  readonly #rivals: Rivals
 
   constructor(instance: string) {
     this.#instance = instance
+    this.#rivals = new Rivals(instance)
   }
 
   /** Whether this coordinator is at work. */
@@ -61,9 +55,7 @@ export class Presence {
         this.#connectedAt = now
         this.#settled = false
         this.#echoed = false
-        this.#remembered = undefined
-        this.#quietUntil = Number.NEGATIVE_INFINITY
-        this.#heard.clear()
+        this.#rivals.clear()
         return [this.#tell()]
       case 'state':
         return event.retained ? this.#recall(event.state, now) : this.#said(event.state, now)
@@ -78,10 +70,9 @@ export class Presence {
 
   #recall(state: BridgeState | undefined, now: number): PresenceEffect[] {
     const { instance } = state ?? {}
-    if (state?.state !== 'online' || instance === undefined || instance === this.#instance)
+    if (state?.state !== 'online' || instance === undefined || !this.#rivals.isOther(instance))
       return []
-    this.#remembered = instance
-    this.#quietUntil = now + QUIET_MS
+    this.#rivals.remember(instance, now)
     return [this.#tell()]
   }
 
@@ -91,9 +82,10 @@ export class Presence {
       this.#echoed = true
       return this.#settle(now)
     }
-    // The will of a former life, or somebody's garbage, which the broker may retain: we are here.
+    // The last will of an earlier process, or garbage. The broker may retain it, so say again
+    // that we are here.
     if (state?.state !== 'online' || instance === undefined) {
-      if (instance !== undefined && instance === this.#remembered) this.#quietUntil = now
+      if (instance !== undefined) this.#rivals.gone(instance, now)
       return [this.#tell(), ...this.#settle(now)]
     }
     return this.#other(state, instance, now)
@@ -102,12 +94,11 @@ export class Presence {
   #other(state: BridgeState, instance: string, now: number): PresenceEffect[] {
     const asks = state.asks === true
     if (asks && this.#settled) return [this.#tell()]
-    const heard = (this.#heard.get(instance) ?? 0) + 1
-    this.#heard.set(instance, heard)
-    if (!this.#settled) this.#quietUntil = Math.max(this.#quietUntil, now + QUIET_MS)
+    const { heard } = this.#rivals.hear(instance, now)
+    if (!this.#settled) this.#rivals.wait(now)
     const equal = asks !== this.#settled
     const yields = !equal || this.#instance < instance
-    if (!yields || heard < (equal ? HEARD_EQUAL : HEARD)) return [this.#tell()]
+    if (!yields || heard < (equal ? HEARD_EQUAL : SURELY_HEARD)) return [this.#tell()]
     this.#gone = true
     const { id = 'another', place = 'an unknown address' } = state
     const message = `Another coordinator is at work at this broker: ${id} (at ${place}). Stop that one, or give this one another broker.`
@@ -115,7 +106,7 @@ export class Presence {
   }
 
   #settle(now: number): PresenceEffect[] {
-    if (this.#settled || this.#connectedAt === undefined || now < this.#quietUntil) return []
+    if (this.#settled || this.#connectedAt === undefined || this.#rivals.quiet(now)) return []
     if (!this.#echoed && now - this.#connectedAt < UNHEARD_MS) return []
     this.#settled = true
     return [{ kind: 'stand' }]

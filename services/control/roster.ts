@@ -1,6 +1,6 @@
 /**
- * The nodes that the coordinator knows, by what they tell of themselves: which can be in a ring,
- * and whose word about a node counts. Pure.
+ * The nodes that the coordinator knows, by what they tell of themselves: which of them can be in
+ * a ring, and which messages on a node's topic are that node's own. Pure.
  */
 import { MdiError } from '../errors.ts'
 import type { NodeState, Online } from '../wire/control.ts'
@@ -8,7 +8,7 @@ import type { VerbData } from '../wire/verbs.ts'
 import { misfitOf } from './health.ts'
 import { peerOf, samePeer } from './plan.ts'
 
-/** Of what cluster and software a node must be. */
+/** The cluster and the software that a node must have. */
 type Fitting = Parameters<typeof misfitOf>[1]
 
 export class Roster {
@@ -47,7 +47,7 @@ export class Roster {
 
   /**
    * Hears what stands on a node's topic.
-   * @returns whether it is the node's word and was noted; a warning where it is another's
+   * @returns whether the node itself said it, so that it was noted; else perhaps a warning
    */
   hear(id: string, state: NodeState): { noted: boolean; warning?: string } {
     if (state.state === 'online' && state.id !== id) {
@@ -71,7 +71,7 @@ export class Roster {
     this.#unsure = new Set(this.#nodes.keys())
   }
 
-  /** One that gave up, or a former life, is gone: the one that we know is still there. */
+  /** Another process that had this id has ended. The one that we know is still there. */
   #isOfAnother(id: string, state: NodeState): boolean {
     const known = this.#nodes.get(id)
     if (known?.state !== 'online' || state.state !== 'offline') return false
@@ -79,9 +79,9 @@ export class Roster {
   }
 
   /**
-   * A second node under the id of one that is online elsewhere: the plan must not follow it
-   * about, since one of the two gives up. One that takes the place of a lost node comes after
-   * that was told offline by its will.
+   * Whether a second node has the id of one that is online elsewhere. One of the two will give
+   * up, and the plan must not change back and forth until then. A node that takes the place of a
+   * lost one is no twin: the lost one's last will has said that it is offline.
    */
   #twin(id: string, state: NodeState): string | undefined {
     const known = this.#nodes.get(id)

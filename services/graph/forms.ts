@@ -131,7 +131,7 @@ export const fillPieces = (
     const { high, low } = splitNibbles(band.codes)
     out.push(['codes', high], ['scales', bytesOf(band.scales.map((d) => d * 16))])
     out.push(['lowCodes', low], ['lowScales', bytesOf(band.scales)])
-    // The low half has integer zero points of 0; the file is made of zeros there.
+    // The low half has integer zero points of 0. The file has zeros there already.
   } else out.push(['codes', band.codes], ['scales', bytesOf(band.scales)])
   if (band.offsets) out.push(['offsets', bytesOf(band.offsets)])
   return out

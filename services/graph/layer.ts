@@ -1,21 +1,21 @@
 /**
  * One decoder layer as an ONNX graph, after Llama (arXiv 2302.13971): RMS norm, rotary
- * grouped-query attention, RMS norm, gated feed-forward, with residual sums. What other
- * families do otherwise is data in their `ModelSpec`.
+ * grouped-query attention, RMS norm, gated feed-forward, with residual sums. How other
+ * families differ is data in their `ModelSpec`.
  *
  * Inputs   x         [T, hidden]     rows of all segments, T = batch · rows each
  *          positions [1, T] int64    position of each row
  *          shape     [3] int64       (batch, rows each, −1)
  *          cos, sin  [M, dim / 2]    rotary tables
  *          pastK/V   [batch, kvHeads, capacity, headDim]
- *          lengths   [batch] int32   positions with this visit's, less one
- *          total     [1] int32       the longest sequence's positions with this visit's
+ *          lengths   [batch] int32   positions of each sequence after this visit, less one
+ *          total     [1] int32       positions of the longest sequence after this visit
  * Outputs  y         [T, hidden]
  *          newK, newV [1, T, kvHeads · headDim]   the rows that the caller adds to its cache
  *
- * The cache itself is never fetched: the binding copies every output whole. Rotating K
- * outside of the attention node gives the new rows at no cost, also where the sequences of
- * a batch stand at different positions.
+ * The cache itself is never an output, since the binding copies every output whole. K is rotated
+ * before the attention node, so the new rows are there at no cost, also where the sequences of a
+ * batch are at different positions.
  */
 import { layerRope, layerWindow, type ModelSpec } from '../model/spec.ts'
 import type { Arithmetic } from '../ports.ts'

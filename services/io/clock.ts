@@ -23,7 +23,7 @@ const SYNCHRONIZED = ['/run/systemd/timesync/synchronized', '/run/chrony/synchro
 /** How often it is asked whether the clock is synchronized. */
 const ASK_MS = 60_000
 
-/** The time of day. Whether it is synchronized is asked for beside everything else. */
+/** The time of day. It is asked in the background whether it is synchronized. */
 export const realWallClock = (): WallClock => {
   let known = false
   let asked = Number.NEGATIVE_INFINITY

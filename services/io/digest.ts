@@ -1,8 +1,8 @@
 /**
  * SHA-256 of chunks of weights, the most costly thing that an import does with a byte.
- * A processor with instructions for it is quickest when the thread that has the chunk does it
- * at once: Node's own threads are given a copy. One without them, as boards have, takes three times
- * as long and more, and then several chunks are done side by side by Node's threads.
+ * Where the processor has instructions for it, the thread that has the chunk hashes it at once:
+ * Node's own threads would need a copy. Without them, as on most boards, hashing takes three times as
+ * long, and Node's threads hash several chunks side by side.
  */
 import { createHash } from 'node:crypto'
 
@@ -19,7 +19,7 @@ export const digestHere = (bytes: Uint8Array): string =>
 export const digestAside = async (bytes: Uint8Array<ArrayBuffer>): Promise<string> =>
   Buffer.from(await crypto.subtle.digest('SHA-256', bytes)).toString('hex')
 
-/** Hashes by whichever way is quicker here, which the first chunks tell. */
+/** Hashes in the way that is quicker here. The first chunks are timed to know. */
 export class Digests {
   #quick: boolean | undefined
 

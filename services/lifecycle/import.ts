@@ -16,6 +16,7 @@ import { textSpecFromGguf } from '../model/text.ts'
 import { checkText, notesOnText } from '../model/textcheck.ts'
 import type { WriteOptions } from '../model/writer.ts'
 import type { OnProgress } from '../ports.ts'
+import { mb } from '../units.ts'
 
 export type ImportPathOptions = {
   /** The model's name in the store; otherwise its file's. */
@@ -146,7 +147,7 @@ const roomFor = async (store: SqliteStore, bytes: number): Promise<void> => {
   } catch (error) {
     const left = await store.unusedBytes()
     if (!(error instanceof MdiError) || left === 0) throw error
-    const gives = `Dropping what broken-off imports left gives ${Math.round(left / 1e6)} MB: mdi remove --unfinished.`
+    const gives = `Dropping what broken-off imports left gives ${mb(left)}: mdi remove --unfinished.`
     throw new MdiError(error.code, `${error.message} ${gives}`, { cause: error })
   }
 }

@@ -13,10 +13,11 @@ import { TemplateWorker } from '../io/template.ts'
 import { ChatFormat } from '../model/chat.ts'
 import { withoutVocabulary } from '../model/manifest.ts'
 import { meantNames } from '../model/modelname.ts'
-import type { Manifest, ModelSpec } from '../model/spec.ts'
+import type { Manifest } from '../model/spec.ts'
 import { Tokenizer } from '../model/tokenizer.ts'
-import { kvPosition, modelCost, ownerBytes } from '../plan/cost.ts'
+import { ownerBytes } from '../plan/cost.ts'
 import { sequencesFor } from '../plan/places.ts'
+import { checkFits, contextFor, sequenceBytes } from '../plan/room.ts'
 import type { Arithmetic, EngineReport, Links, OnProgress, Store } from '../ports.ts'
 import type { GenerationModel } from '../requests/generation.ts'
 import { Generations } from '../requests/generation.ts'
@@ -59,7 +60,7 @@ const mayLook = async (folder: string): Promise<void> => {
   await look(join(folder, 'models.sqlite'), false)
 }
 
-/** The store for looking only, beside a service that has it; undefined where there is none. */
+/** The store, for reading beside a service that has it. Undefined where there is none. */
 export const peekStore = async (
   entry: WorkerEntry,
   folder: string,
@@ -74,7 +75,7 @@ export const peekStore = async (
       if (error instanceof MdiError && error.code === 'not-found') return undefined
       throw error
     }
-    // What a killed import left is put in order by opening the store for good.
+    // A killed import left something. Opening the store for writing puts it in order.
     return openStore(entry, folder)
   }
 }
@@ -116,33 +117,6 @@ export const findModel = async (
   )
 }
 
-/**
- * Refuses a model that does not fit, with the figures.
- * @param own memory of the program itself, where it is not running yet
- */
-export const checkFits = (
-  manifest: Manifest,
-  first: number,
-  end: number,
-  ends: boolean,
-  positions: number,
-  available: number,
-  own = 0,
-): void => {
-  const cost = modelCost(manifest)
-  const weights = cost.layers.slice(first, end).reduce((a, b) => a + b, 0) + (ends ? cost.head : 0)
-  const kv = (end - first) * cost.kvPosition * positions
-  const work = (end - first) * cost.layerWork
-  const needed = own + weights + work + kv
-  if (needed <= available) return
-  const mb = (n: number) => `${Math.ceil(n / 1e6).toLocaleString('en')} MB`
-  const program = own > 0 ? `program and tokenizer ${mb(own)}, ` : ''
-  throw new MdiError(
-    'out-of-memory',
-    `${manifest.name} needs ${mb(needed)} here (${program}weights ${mb(weights)}, working memory ${mb(work)}, cache ${mb(kv)} for ${positions} positions); ${mb(available)} are available. Choose a smaller model or context, or add a board.`,
-  )
-}
-
 /** What a model needs beside its weights to speak. */
 export const textSide = (
   entry: WorkerEntry,
@@ -164,6 +138,7 @@ const noLinks: Links = {
   keep: () => {},
   drop: () => {},
   send: () => false,
+  hangUp: () => {},
   pause: () => {},
 }
 
@@ -179,29 +154,12 @@ export type LocalOptions = {
   memoryBytes?: number | undefined
 }
 
-/** Rows of a prompt in one visit unless said otherwise; measured in ARCHITECTURE.md. */
-export const CHUNK_ROWS = 64
-
-/** Positions unless a person says otherwise: most chats fit, and a small board too. */
-export const DEFAULT_CONTEXT = 4_096
-
 /** A ring of one in this process. */
 export type LocalRing = {
   model: GenerationModel
   generations: Generations
   report: EngineReport
   close(): Promise<void>
-}
-
-/** The context to run a model with. @throws MdiError `bad-value` beyond the model's own */
-export const contextFor = (manifest: Manifest, wanted: number | undefined): number => {
-  const { context } = manifest.spec
-  if (wanted !== undefined && wanted > context)
-    throw new MdiError(
-      'bad-value',
-      `${manifest.name} was made for ${context} positions; a context of ${wanted} is more.`,
-    )
-  return wanted ?? Math.min(context, DEFAULT_CONTEXT)
 }
 
 /** Loads a model into this process. Errors: `out-of-memory`, `disk-full`, `bad-file`. */
@@ -215,13 +173,14 @@ export const openLocal = async (
   const { spec } = manifest
   const context = contextFor(manifest, options.context)
   const available = availableMemory(options.memoryBytes)
-  checkFits(manifest, 0, spec.layers, true, context, available, ownerBytes(manifest))
+  const whole = { first: 0, end: spec.layers, ends: true }
+  checkFits(manifest, whole, context, available, ownerBytes(manifest))
   const runtime = runtimeFolder(folder)
-  // First what may fail at once: an engine must be closed again.
+  // This may fail at once, so it comes before the engine, which would have to be closed again.
   const { model, close } = textSide(entry, manifest, context)
   const engine = new WorkerEngine(entry, { store: folder, folder: runtime, threads })
   try {
-    const part = { manifest, first: 0, end: spec.layers, ends: true, arithmetic, context }
+    const part = { manifest, ...whole, arithmetic, context }
     const report = await withRoom(
       folder,
       () => manifest,
@@ -245,10 +204,6 @@ export const openLocal = async (
     throw error
   }
 }
-
-/** Bytes of a sequence's KV cache at full length, in some layers. */
-export const sequenceBytes = (spec: ModelSpec, layers: number, context: number): number =>
-  layers * context * kvPosition(spec)
 
 /** A ring of one, once it is whole. */
 const startAlone = (

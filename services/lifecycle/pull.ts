@@ -1,7 +1,7 @@
 /**
- * Fetches a model by its source and takes it into the store. What comes stands in
- * `downloads/NAME` of the data folder, in a folder for each source, until it is imported: so
- * neither a break costs anything, nor that another source was tried.
+ * Fetches a model by its source and takes it into the store. Until it is imported, its files are in
+ * `downloads/NAME` of the data folder, in a folder for each source. So neither a break nor a try of
+ * another source costs anything.
  */
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, rename, rm, rmdir, stat } from 'node:fs/promises'
@@ -210,8 +210,7 @@ const fetchFirst = async (
       return { ...(await fetchSource(source, place, expectedBytes, options)), source }
     } catch (error) {
       await dropEmpty(place)
-      const elsewhere =
-        error instanceof MdiError && ['not-found', 'download', 'bad-file'].includes(error.code)
+      const elsewhere = error instanceof MdiError && error.row.elsewhere
       if (!elsewhere || i === sources.length - 1) throw error
       options.onTrouble?.(`${error.message} Trying the next source.`)
     }
@@ -219,7 +218,7 @@ const fetchFirst = async (
   throw new Error('a model has one source at least')
 }
 
-/** Puts a download where no other pull goes on with it, nor a removal drops it. @returns its path there */
+/** Moves a download to where no pull continues it and no removal drops it. @returns its path there */
 const keepDownload = async (
   data: string,
   name: string,
@@ -278,7 +277,7 @@ export const pull = async (
   const name = wanted.name ?? (await nameOfSource(store, first))
   const local = first.kind === 'local'
   const there = await store.getModel(name)
-  // Whether a file here is the model that has its name, its import tells.
+  // The import of a local file tells whether it is the model that has its name.
   if (there && !local && (await isHere(store, there, wanted)))
     return { manifest: there, resumed: 0, here: true }
   const folder = folderOf(data, name)
@@ -300,8 +299,7 @@ export const pull = async (
     await rm(folder, { recursive: true, force: true })
     return kept ? { ...imported, kept } : imported
   } catch (error) {
-    const useless =
-      error instanceof MdiError && ['bad-file', 'unsupported'].includes(error.code) && !keep
+    const useless = error instanceof MdiError && error.row.content && !keep
     if (useless && !local) {
       await rm(place, { recursive: true, force: true })
       await dropEmpty(folder)

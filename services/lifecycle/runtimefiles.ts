@@ -1,7 +1,7 @@
 /**
- * The files that the engine makes of records (`io/ort/materialize`). They are kept, so that a
- * model loads quickly the next time; they go when their records do, or when the disk is full
- * and another model needs the room: they can be made again.
+ * The files that the engine makes of records (`io/ort/materialize`). They are kept, so that a model
+ * loads quickly the next time. They are removed with their records, or when the disk is full and
+ * another model needs the room, since they can be made again.
  */
 import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -1,6 +1,6 @@
 /**
  * Settings that can be changed while the service runs (`config/set`), kept in the store over
- * the file's. What opens a house (`voice.allow_unlock`), logs in somewhere or needs a restart
+ * the file's. What opens a home (`voice.allow_unlock`), logs in somewhere or needs a restart
  * stands in the file alone.
  */
 
@@ -8,6 +8,7 @@ import type { LoadedConfig } from '../config.ts'
 import { configJsonSchema, configSchema } from '../config.ts'
 import { MdiError } from '../errors.ts'
 import type { Store } from '../ports.ts'
+import { withoutLogins } from '../wire/brokerurl.ts'
 import type { VerbData } from '../wire/verbs.ts'
 
 const KEPT = 'settings'
@@ -24,7 +25,7 @@ type Tree = Record<string, unknown>
 
 /** A setting without what nobody else may read. */
 const open = (value: unknown): unknown => {
-  if (typeof value === 'string') return value.replace(/^(\w+:\/\/)[^@/]*@/, '$1')
+  if (typeof value === 'string') return withoutLogins(value)
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(
     Object.entries(value)

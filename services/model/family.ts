@@ -6,7 +6,7 @@
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Keys } from './keys.ts'
-import type { ModelSpec, RopeSpec } from './spec.ts'
+import type { ModelSpec } from './spec.ts'
 
 /** One family. What is absent is as in Llama. */
 export type Family = {
@@ -108,18 +108,20 @@ export const familyByType = (file: string, type: string): Family => {
 }
 
 /** What a file says of itself, whatever its format. */
-export type Facts = {
-  layers: number
-  hidden: number
-  heads: number
-  kvHeads: number
-  headDim: number
-  feedForward: number
-  vocab: number
-  context: number
-  normEpsilon: number
-  rope: RopeSpec
-  tiedHead: boolean
+export type Facts = Pick<
+  ModelSpec,
+  | 'layers'
+  | 'hidden'
+  | 'heads'
+  | 'kvHeads'
+  | 'headDim'
+  | 'feedForward'
+  | 'vocab'
+  | 'context'
+  | 'normEpsilon'
+  | 'rope'
+  | 'tiedHead'
+> & {
   qkvBias: boolean
   window?: { size: number; layers?: number[]; theta?: number }
   /** The scores are scaled by one over its root. */

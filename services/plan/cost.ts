@@ -1,7 +1,7 @@
 /**
  * What a model's parts cost at run time: bytes of memory, and bytes read for a token. The
  * figures were measured on x64 (anonymous memory: what maps a file is not counted, since the
- * system may drop it) on models of 135M to 1.1B; see ARCHITECTURE.md, Memory and threads.
+ * system may drop it) on models of 135M to 1.1B; see scripts/MEASUREMENTS.md.
  */
 import type { Manifest, ModelSpec, RecordRef } from '../model/spec.ts'
 
@@ -28,13 +28,13 @@ const ARENA_BYTES = 64 * 4.5 * 4
 /** The program with its threads and libraries, before there is a model. */
 export const processBytes = 100_000_000
 
-/** A token or a merge in the process that makes text of tokens, with what its making leaves. */
+/** A token or a merge in the process that has the tokenizer, with what making it leaves behind. */
 const TOKENIZER_ENTRY_BYTES = 240
 
 /** Positions reserved for each sequence when a split is planned; caches grow as needed. */
 export const PLANNED_POSITIONS = 1_024
 
-/** What the costs follow from; a manifest has it. */
+/** What the costs are computed from. A manifest has it. */
 export type Costed = {
   spec: ModelSpec
   records: readonly Pick<RecordRef, 'kind' | 'layer' | 'runtimeBytes'>[]
@@ -47,7 +47,7 @@ export const kvPosition = (spec: ModelSpec): number => spec.kvHeads * spec.headD
 const layerWork = ({ hidden, heads, kvHeads, headDim, feedForward }: ModelSpec): number =>
   SESSION_BYTES + ARENA_BYTES * (hidden + (heads + 2 * kvHeads) * headDim + feedForward)
 
-/** Costs from the manifest. The embedding is read row by row from its file: no memory. */
+/** Costs from the manifest. The embedding takes no memory: it is read row by row from its file. */
 export const modelCost = ({ spec, records }: Costed): ModelCost => {
   const layers = Array.from({ length: spec.layers }, (_, i) => {
     const ref = records.find((r) => r.kind === 'layer' && r.layer === i)

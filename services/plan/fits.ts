@@ -1,17 +1,17 @@
-/** What fits which boards: the planner's own arithmetic, asked before anything is loaded. */
+/** Which models fit which boards, by the planner's own arithmetic, before anything is loaded. */
 import { MdiError } from '../errors.ts'
 import { aloneBytes, type Costed, type ModelCost, modelCost, processBytes } from './cost.ts'
 import { type PlanNode, type PlanStage, partition } from './partition.ts'
 
-/** How a model stands to the boards that are there. */
+/** Whether a model fits the boards that are there. */
 export type Fit =
-  /** With the boards present, of which so many are needed. */
+  /** It fits. So many of the boards are needed. */
   | { kind: 'fits'; boards: number }
-  /** Boards that would have to be added, each like the smallest present. */
+  /** So many boards would have to be added, each like the smallest that is there. */
   | { kind: 'more'; boards: number }
   | { kind: 'too-large' }
 
-/** Beyond so many further boards, nobody is told to buy them. */
+/** Nobody is told to buy more boards than this. */
 const MOST_MORE = 8
 
 const tryPlan = (
@@ -28,9 +28,9 @@ const tryPlan = (
 }
 
 /**
- * Memory that the fullest board needs, the program's own included, when a model is spread over
- * so many equal ones; undefined where it has fewer layers than that. A board alone makes text
- * of tokens, too; of several, none needs to.
+ * Memory that the fullest of so many equal boards needs for a model, the program's own included;
+ * undefined where the model has fewer layers than that. A single board also turns tokens into
+ * text, for which it needs the tokenizer. Of several boards none needs it.
  * @param positions of each sequence; there are as many sequences as boards
  */
 export const boardMemory = (

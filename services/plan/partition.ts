@@ -5,6 +5,7 @@
  */
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
+import { mb } from '../units.ts'
 import type { ModelCost } from './cost.ts'
 
 /** What the planner knows of a node. */
@@ -29,16 +30,14 @@ export type PlanOptions = {
   /** Layers of each node by hand, in the nodes' order; the first node is the starter. */
   layers?: readonly number[]
   /**
-   * A person named the nodes: more than a ring may have are refused, not left out, and none is
-   * left out for being slow.
+   * A person named the nodes. Then too many of them are refused instead of left out, and slow
+   * ones stay.
    */
   named?: boolean
 }
 
 /** A split, and the time that its slowest stage takes for a token, in seconds. */
 type Split = { time: number; stages: PlanStage[] }
-
-const mb = (bytes: number): string => `${Math.ceil(bytes / 1e6).toLocaleString('en')} MB`
 
 /** Sums of the layers' bytes before each layer, once for each model. */
 const prefixes = new WeakMap<ModelCost, number[]>()
@@ -71,9 +70,9 @@ const stageMemory = (
 }
 
 /**
- * Plans the ring over the nodes given: all of them, but for those beyond the number of
- * layers or of what a ring may have (the slowest), those that have no room for a single one,
- * and, unless a person named them, slow ones without which the ring is quicker.
+ * Plans the ring over the given nodes. Left out are: the slowest, where there are more nodes
+ * than layers or than a ring may have; nodes that have no room for a single layer; and, unless
+ * a person named the nodes, slow ones without which the ring is quicker.
  * Errors: `out-of-memory` with the figures, `bad-value`.
  */
 export const partition = (
@@ -104,7 +103,7 @@ export const partition = (
   throw notEnough(model, cost, given, options.positions)
 }
 
-/** The best split over all of the nodes, whichever of them starts; undefined: none fits. */
+/** The best split over all of the nodes, with any of them as starter; undefined if none fits. */
 const bestRing = (
   cost: ModelCost,
   order: readonly PlanNode[],
@@ -114,15 +113,15 @@ const bestRing = (
   for (const starter of order) {
     const ring = [starter, ...order.filter((n) => n !== starter)]
     const split = bestSplit(cost, ring, memoryShares(ring), positions)
-    // A later starter must be worth it, so that equal nodes keep their order.
+    // Another starter must be clearly better, so that equal nodes keep their order.
     if (split && (!best || split.time < best.time * 0.999)) best = split
   }
   return best
 }
 
 /**
- * The quickest ring with the slowest nodes left out, or the one given. All of one speed go
- * together: as long as one of them is there, the ring is no quicker than its least share.
+ * The quickest ring with the slowest nodes left out, or the given one. Nodes of one speed are
+ * left out together: as long as one of them stays, it holds the ring up just as much.
  */
 const withoutSlow = (
   cost: ModelCost,
@@ -148,8 +147,8 @@ const withRoom = (cost: ModelCost, order: readonly PlanNode[], positions: number
 }
 
 /**
- * Memory that each node may take: what a host has is divided among its nodes; what one of them
- * may not take falls to the others.
+ * Memory that each node may take. A host's memory is divided among its nodes. Where one of them
+ * has a limit below its share, the others get the rest.
  */
 const memoryShares = (ring: readonly PlanNode[]): number[] => {
   const shares = new Map<PlanNode, number>()

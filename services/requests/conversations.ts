@@ -1,6 +1,6 @@
 /**
- * Conversations by their id: what was said, bounded, and forgotten when nothing was said for a
- * while. The prompt is cut to the context by whole turns elsewhere (`cutHistory`).
+ * Conversations by their id. The number of turns and bytes has a bound, and a conversation in which
+ * nothing was said for a while is forgotten. `cutHistory` cuts the prompt to the context.
  */
 import { limits } from '../limits.ts'
 import type { ChatMessage } from '../model/chat.ts'

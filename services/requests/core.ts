@@ -1,8 +1,7 @@
 /**
- * The one internal interface to the ring: who asks for what, with which limits. So many
- * requests run as the ring has places; more wait in a bounded queue that is fair between
- * clients, and know their position; beyond that a client is told that all is busy, and for
- * how long.
+ * Who asks the ring for what. As many requests run as the ring has places. More wait in a bounded
+ * queue that is fair between clients, and are told their position. When the queue is full a client is
+ * told that all is busy, and for how long.
  */
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
@@ -46,7 +45,7 @@ export type CoreOptions = {
 
 type QueuedRequest = CoreRequest & { id: string; client: string; listener: CoreListener }
 
-/** How long a request takes, before any has been measured; and how much the last one counts. */
+/** How long a request takes until one was measured, and the weight of the last one. */
 const USUAL_MS = 5_000
 const WEIGHT = 0.2
 
@@ -108,6 +107,12 @@ export class RequestCore {
     if (!this.#running.has(id)) return false
     this.#options.stop(id)
     return true
+  }
+
+  /** Forgets a request, waiting or running, without a word to its listener. */
+  release(id: string): void {
+    if (this.#queue.remove(id)) this.#tellPlaces()
+    else this.#finished(id)
   }
 
   /** What runs may have changed: more places, or a ring that is ready. */

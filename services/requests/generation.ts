@@ -3,7 +3,7 @@
  * that come back, and cuts them into text; whoever asked (command line, MQTT, a voice
  * assistant) sees only events.
  */
-import { MdiError } from '../errors.ts'
+import { errorFrom, MdiError } from '../errors.ts'
 import { type ChatFormat, type ChatMessage, cutHistory } from '../model/chat.ts'
 import type { Manifest, TextSpec } from '../model/spec.ts'
 import { type StreamPiece, TextStream } from '../model/stream.ts'
@@ -104,8 +104,8 @@ export class Generations {
   readonly #source: TokenSource
   readonly #clock: Clock
   readonly #running = new Map<string, Running>()
-  /** Requests whose prompt is being made: how each is given up. */
-  readonly #starting = new Map<string, () => void>()
+  /** Requests whose prompt is being made: how each is given up, or forgotten. */
+  readonly #starting = new Map<string, (how: 'cancelled' | 'released') => void>()
 
   constructor(source: TokenSource, clock: Clock) {
     this.#source = source
@@ -134,13 +134,13 @@ export class Generations {
     const startedAt = this.#clock.now()
     let over = false
     let unwanted = false
-    const giveUp = () => {
+    const giveUp = (how: 'cancelled' | 'released') => {
       // The ring may run it already: it ends when that has been told.
-      unwanted = request.again === true
+      unwanted = how === 'cancelled' && request.again === true
       if (unwanted) return
       over = true
       this.#starting.delete(id)
-      listener.end(cancelledAnswer(id))
+      if (how === 'cancelled') listener.end(cancelledAnswer(id))
     }
     this.#starting.set(id, giveUp)
     try {
@@ -203,8 +203,14 @@ export class Generations {
   /** Ends a request: at once while its prompt is being made, or else when the ring says so. */
   cancel(id: string): void {
     const giveUp = this.#starting.get(id)
-    if (giveUp) giveUp()
+    if (giveUp) giveUp('cancelled')
     else this.#source.cancel(id)
+  }
+
+  /** Forgets a request without a word; the ring runs on with it. */
+  release(id: string): void {
+    this.#starting.get(id)?.('released')
+    this.#running.delete(id)
   }
 
   #token(token: Token): void {
@@ -248,11 +254,8 @@ export class Generations {
     const { answer, startedAt, firstAt, lastAt, stopped } = running
     if (!stopped) this.#emit(running, running.stream.flush())
     if (end.reason === 'error' && !stopped) {
-      const { code, message } = end.error ?? {
-        code: 'node-lost',
-        message: 'The request was ended.',
-      }
-      running.listener.error(new MdiError(code as MdiError['code'], message))
+      const lost = { code: 'node-lost', message: 'The request was ended.' }
+      running.listener.error(errorFrom(end.error ?? lost))
       return
     }
     answer.reason = stopped ? 'end' : end.reason

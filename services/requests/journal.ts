@@ -1,8 +1,9 @@
 /**
- * Requests that are taken and not answered yet, as they are kept for a process after this one:
- * those that run in the ring, and those that wait in the queue.
+ * Requests that are not answered yet, kept for the process after this one: those that run in the ring
+ * and those that wait in the queue.
  */
 
+import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { WallClock } from '../ports.ts'
 import type { CoreListener, CoreRequest } from './core.ts'
@@ -45,9 +46,14 @@ export class RequestJournal {
     return this.#entries.size
   }
 
-  /** Keeps a request from when it is taken to its end, both of which the listener is told. */
+  /** Names of the requests that are kept now. */
+  get ids(): string[] {
+    return [...this.#entries.keys()]
+  }
+
+  /** Keeps a request from its start to its end. The listener hears of both. */
   follow(request: CoreRequest, asked: Asked, listener: CoreListener): CoreListener {
-    // One that is refused is never kept: another of its name may be.
+    // A refused request is never kept, since another one may have its name.
     let kept: KeptRequest | undefined
     const forget = () => {
       if (kept) this.#remove(kept.id)
@@ -121,13 +127,28 @@ export class RequestJournal {
   }
 }
 
-/** What was kept, those that ran first. */
+const isKept = (value: unknown): value is KeptRequest => {
+  const { id, origin } = Object(value) as Partial<KeptRequest>
+  return typeof id === 'string' && typeof origin === 'object' && origin !== null
+}
+
+/**
+ * What was kept, those that ran first. What another version kept in another form is left out.
+ * @throws MdiError `bad-file` where it is damaged
+ */
 export const readKept = (text: string): KeptRequest[] => {
-  const kept = JSON.parse(text) as KeptRequest[]
+  let all: unknown
+  try {
+    all = JSON.parse(text)
+  } catch (cause) {
+    const lost = 'The requests that were asked before cannot be read; they must be asked again.'
+    throw new MdiError('bad-file', lost, { cause })
+  }
+  const kept = Array.isArray(all) ? all.filter(isKept) : []
   return [...kept.filter((k) => k.runs), ...kept.filter((k) => !k.runs)]
 }
 
-/** Why a request is not taken up by a process after the one that was asked; undefined: it is. */
+/** Why a kept request is not taken up; undefined: it is. */
 export const staleness = (
   { request, at }: KeptRequest,
   now: Date | undefined,

@@ -1,9 +1,10 @@
 /**
- * The owner's end of the link to the starter. The owner keeps what it was told: when the
- * link comes back it attaches to its requests from the next step on; when it stays away,
- * they end with one sentence that names the starter.
+ * The owner's end of the link to the starter. When a lost link comes back, the owner attaches to its
+ * requests from the next step on. When it stays away, they end with a sentence that names the
+ * starter.
  */
 import type { Clock, Link, LinkEvent, Links } from '../ports.ts'
+import { FrameQueue } from '../ring/framequeue.ts'
 import type { TokenListener } from '../ring/ledger.ts'
 import type { PlainDraft } from '../wire/frame.ts'
 import { readJson, writeJson } from '../wire/json.ts'
@@ -14,9 +15,6 @@ import type { TokenSource } from './tokensource.ts'
 /** How long a request waits for a lost starter: with the link's own bound under 5 s. */
 const PATIENCE_MS = 1_500
 
-/** A link that took no more frames is tried again after this time. */
-const AGAIN_MS = 10
-
 type Request = {
   open: Open
   listener: TokenListener
@@ -24,7 +22,7 @@ type Request = {
   nextStep: number
   /** The starter was told; a link that breaks may have lost the word. */
   cancelled: boolean
-  /** Opened where the starter does not know it: nobody can say whether it was opened before. */
+  /** It may have been opened before. It is opened where the starter does not know it. */
   again: boolean
 }
 
@@ -36,12 +34,11 @@ export class Owner implements TokenSource {
   #starter: Peer | undefined
   #link: Link | undefined
   #stopWaiting: (() => void) | undefined
-  /** What the link has not taken yet; it takes only so many frames at once. */
-  #unsent: { frame: PlainDraft; request?: Request }[] = []
-  #stopAgain: (() => void) | undefined
+  /** What the link has not taken yet, and whose it is. */
+  readonly #unsent: FrameQueue<Request | undefined>
   /**
-   * Cancelled and ended here, and from which step on; the ring may still run them, until it has
-   * told their end.
+   * Requests that ended here as cancelled, and from which step on. The ring may run them until it
+   * tells their end.
    */
   readonly #cancelled = new Map<string, number>()
 
@@ -49,6 +46,7 @@ export class Owner implements TokenSource {
   constructor(links: Links, clock: Clock) {
     this.#links = links
     this.#clock = clock
+    this.#unsent = new FrameQueue(links, clock)
   }
 
   /** Requests that have not ended. */
@@ -82,7 +80,7 @@ export class Owner implements TokenSource {
     const request = { open, listener, sent: again, nextStep, cancelled: false, again }
     this.#requests.set(open.id, request)
     if (!this.#starter) {
-      this.#end(open.id, 'not-ready', 'No model is loaded; load one first.')
+      this.#end(open.id, 'no-model', 'No model is loaded; load one first.')
       return
     }
     if (this.#link) this.#send(request)
@@ -93,9 +91,15 @@ export class Owner implements TokenSource {
   close(): void {
     this.#closed = true
     this.#requests.clear()
-    this.#unsent = []
+    this.#unsent.clear()
     this.#stopWaiting?.()
-    this.#stopAgain?.()
+  }
+
+  /** Forgets a request and does not end it: the starter runs on with it. */
+  release(id: string): void {
+    const request = this.#requests.get(id)
+    this.#requests.delete(id)
+    if (request) this.#unsent.forget((whose) => whose === request)
   }
 
   cancel(id: string): void {
@@ -117,6 +121,7 @@ export class Owner implements TokenSource {
     const { link } = event
     if (event.kind === 'up') {
       this.#link = link
+      this.#unsent.use(link)
       this.#stopWaiting?.()
       this.#stopWaiting = undefined
       for (const [id, fromStep] of this.#cancelled) {
@@ -152,7 +157,7 @@ export class Owner implements TokenSource {
 
   #send(request: Request): void {
     const { open, sent, nextStep } = request
-    // The one before it of this name is to end first.
+    // The request before it of this name must end first.
     if (this.#cancelled.has(open.id)) return
     if (sent) this.#frame('attach', { id: open.id, fromStep: nextStep })
     else this.#frame('open', open, request)
@@ -161,33 +166,13 @@ export class Owner implements TokenSource {
 
   #frame(kind: 'open' | 'cancel' | 'attach', value: unknown, request?: Request): void {
     const frame: PlainDraft = { kind, epoch: 0, number: 0, body: writeJson(value) }
-    this.#unsent.push({ frame, ...(request && { request }) })
-    if (!this.#stopAgain) this.#flush()
-  }
-
-  #flush(): void {
-    const link = this.#link
-    if (!link) return
-    let sent = 0
-    for (const { frame } of this.#unsent) {
-      if (!this.#links.send(link, frame)) break
-      sent += 1
-    }
-    this.#unsent.splice(0, sent)
-    if (this.#unsent.length === 0) return
-    this.#stopAgain = this.#clock.after(AGAIN_MS, () => {
-      this.#stopAgain = undefined
-      this.#flush()
-    })
+    this.#unsent.push(frame, request)
   }
 
   /** Whoever is still there attaches, or opens, over the next link. */
   #down(): void {
     this.#link = undefined
-    for (const { request } of this.#unsent) if (request) request.sent = false
-    this.#unsent = []
-    this.#stopAgain?.()
-    this.#stopAgain = undefined
+    for (const request of this.#unsent.clear()) if (request) request.sent = false
     for (const request of [...this.#requests.values()])
       if (request.cancelled) this.#endCancelled(request)
   }

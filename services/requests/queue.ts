@@ -36,8 +36,8 @@ export class FairQueue<T extends Queued> {
   }
 
   /**
-   * The next job: of the client that has the fewest running, and of those the one whose turn
-   * is longest ago.
+   * The next job. The client with the fewest running jobs comes first; among equals the one whose last
+   * turn is longest ago.
    */
   shift(running: (client: string) => number): T | undefined {
     let best: string | undefined

@@ -1,7 +1,6 @@
 /**
- * The request core at work: whatever asks (MQTT, a voice assistant) comes to this desk, and
- * what it asks goes to the starter of the ring that is loaded now. A coordinator has one, and
- * every gateway.
+ * A board's requests. Every interface (MQTT, a voice assistant) asks here, and the request goes to the
+ * starter of the ring that is loaded now.
  */
 import { MdiError } from '../errors.ts'
 import { meantNames } from '../model/modelname.ts'
@@ -25,9 +24,12 @@ export type LoadedRing = {
   key: string
 }
 
-export type RequestServiceOptions = {
-  links: Links
-  clock: Clock
+/**
+ * Whoever knows the ring: the coordinator of this process, or else what the bus tells.
+ */
+export interface RingGuide {
+  /** The ring as it is loaded now; undefined: none is. */
+  readonly ring: LoadedRing | undefined
   /** Opens the text side of the model that is loaded. */
   openText(ring: LoadedRing): Promise<TextSide>
   /** Why requests cannot run now; undefined: they can. */
@@ -36,35 +38,85 @@ export type RequestServiceOptions = {
   holds?(): boolean
 }
 
+export type RequestServiceOptions = {
+  /** Links to the starter that owners of requests dial. */
+  links: Links
+  clock: Clock
+}
+
+/** How often the tokens a second are reckoned anew. */
+const RATE_MS = 5_000
+
 export class RequestService {
   readonly core: RequestCore
   readonly generations: Generations
-  readonly #options: RequestServiceOptions
-  readonly #owner: Owner
+  readonly #clock: Clock
+  /** The end of the link to the starter. */
+  readonly owner: Owner
+  /** Who knows the ring best is asked. */
+  #guides: { guide: RingGuide; rank: number }[] = []
   #closed = false
   #ring: LoadedRing | undefined
   #text: Promise<TextSide> | undefined
   #loadedText: TextSpec | undefined
-  /** Tokens since the desk was opened. */
-  tokens = 0
+  /** Tokens since the rate was reckoned. */
+  #tokens = 0
+  #rate = 0
+  #reckonedAt: number
 
-  constructor(options: RequestServiceOptions) {
-    this.#options = options
-    const { links, clock } = options
-    this.#owner = new Owner(links, clock)
-    links.onEvent((event) => this.#owner.handle(event))
-    this.generations = new Generations(this.#owner, clock)
+  constructor({ links, clock }: RequestServiceOptions) {
+    this.#clock = clock
+    this.#reckonedAt = clock.now()
+    this.owner = new Owner(links, clock)
+    links.onEvent((event) => this.owner.handle(event))
+    this.generations = new Generations(this.owner, clock)
     this.core = new RequestCore({
       clock,
-      places: () => (this.#closed || options.holds?.() ? 0 : placesOf(this.#ring?.stages ?? 1)),
+      places: () =>
+        this.#closed || this.#guide?.holds?.() ? 0 : placesOf(this.#ring?.stages ?? 1),
       run: (request, listener) => void this.#run(request, this.#counted(listener)),
       stop: (id) => this.generations.cancel(id),
     })
   }
 
+  get #guide(): RingGuide | undefined {
+    return this.#guides[0]?.guide
+  }
+
+  /**
+   * From now on this guide is asked about the ring, unless there is one of a higher rank.
+   * @param rank the coordinator's is the higher one
+   * @returns takes the guide away again
+   */
+  follow(guide: RingGuide, rank: number): () => void {
+    const entry = { guide, rank }
+    this.#guides = [...this.#guides, entry].sort((a, b) => b.rank - a.rank)
+    this.refresh()
+    return () => {
+      this.#guides = this.#guides.filter((g) => g !== entry)
+      if (!this.#closed) this.refresh()
+    }
+  }
+
+  /** Tokens a second of this board's own requests, over the last seconds. */
+  get tokensPerSecond(): number {
+    const ms = this.#clock.now() - this.#reckonedAt
+    if (ms >= RATE_MS) {
+      this.#rate = (this.#tokens * 1000) / ms
+      this.#tokens = 0
+      this.#reckonedAt += ms
+    }
+    return this.#rate
+  }
+
+  /** Requests that run and wait here. */
+  get load(): { running: number; queued: number } {
+    return this.core.load
+  }
+
   /** Requests in the ring that have not ended. */
   get owned(): number {
-    return this.#owner.size
+    return this.owner.size
   }
 
   /** Name of the model that is loaded. */
@@ -85,11 +137,12 @@ export class RequestService {
     return this.core.cancel(id)
   }
 
-  /** Another ring is loaded, or the same elsewhere; undefined: none is. */
-  setRing(ring: LoadedRing | undefined): void {
+  /** The ring may have changed, or whether requests may run. */
+  refresh(): void {
+    const ring = this.#guide?.ring
     const same = ring?.key === this.#ring?.key
     this.#ring = ring
-    this.#owner.setStarter(ring?.starter)
+    this.owner.setStarter(ring?.starter)
     if (!same) {
       const before = this.#text
       this.#text = undefined
@@ -109,7 +162,9 @@ export class RequestService {
   async #side(): Promise<TextSide | undefined> {
     if (!this.#ring) return undefined
     if (this.#text) return this.#text
-    const opening = this.#options.openText(this.#ring)
+    const guide = this.#guide
+    if (!guide) return undefined
+    const opening = guide.openText(this.#ring)
     this.#text = opening
     opening.then(
       ({ model }) => {
@@ -132,10 +187,22 @@ export class RequestService {
     else this.core.submit(again, listener)
   }
 
-  /** Nothing runs or ends any more: what was asked is for the process after this one. */
+  /**
+   * Forgets requests and ends none: the ring runs on with those that have a place. Whoever takes
+   * them up asks again under the same names.
+   */
+  release(ids: Iterable<string>): void {
+    for (const id of ids) {
+      this.generations.release(id)
+      this.owner.release(id)
+      this.core.release(id)
+    }
+  }
+
+  /** Nothing runs or ends any more. The process after this one takes up what was asked. */
   async close(): Promise<void> {
     this.#closed = true
-    this.#owner.close()
+    this.owner.close()
     await this.#text?.then(
       (t) => t.close(),
       () => {},
@@ -151,10 +218,10 @@ export class RequestService {
     const side = await this.#side()
     const loaded = this.#ring?.model
     if (!side || loaded === undefined)
-      throw new MdiError('not-ready', 'No model is loaded; load one with `mdi load MODEL`.')
+      throw new MdiError('no-model', 'No model is loaded; load one with `mdi load MODEL`.')
     if (name !== undefined && meantNames([loaded], name).length === 0)
       throw new MdiError('not-found', `The model ${name} is not loaded; ${loaded} is.`)
-    const why = runs ? undefined : this.#options.notReady()
+    const why = runs ? undefined : this.#guide?.notReady()
     if (why !== undefined) throw new MdiError('not-ready', `The ring is not ready. ${why}`.trim())
     return side.model
   }
@@ -164,7 +231,7 @@ export class RequestService {
       text: (text) => listener.text(text),
       thought: (text) => listener.thought?.(text),
       token: (token) => {
-        this.tokens += 1
+        this.#tokens += 1
         listener.token?.(token)
       },
       end: (answer) => listener.end(answer),

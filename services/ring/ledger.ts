@@ -1,7 +1,6 @@
 /**
- * The starter's book of requests: who is told their tokens, and the tokens themselves, so
- * that an owner that went away (a coordinator that restarts) can attach again and miss
- * none.
+ * The starter's book of requests: who is told their tokens, and the tokens themselves. So an
+ * owner that was away (a coordinator that restarts) can attach again and miss none.
  */
 import { limits } from '../limits.ts'
 import type { End, Token } from '../wire/requests.ts'
@@ -15,33 +14,42 @@ export interface TokenListener {
 type Entry = {
   listener: TokenListener | undefined
   tokens: Token[]
-  /** What the tokens take, about. */
+  /** About what the tokens take in memory. */
   bytes: number
   end?: End
-  /** Since when nobody listens, or since when it has ended. */
+  /** When its owner left, or when it ended. */
   since: number
 }
 
-/** How long an answer is kept that was told, and how long a request runs for nobody. */
+/** How long an answer is kept that an owner heard, and how long a request runs without one. */
 export const KEPT_MS = 60_000
-/** How long an end is kept that no owner may have heard: one that is away comes for it. */
+/** How long an end is kept that perhaps no owner heard: its owner may come back for it. */
 export const UNHEARD_MS = 3_600_000
-/** What a token takes here, about. */
+/** About what one token takes in memory. */
 export const TOKEN_BYTES = 64
 
 const bytesOf = ({ logprobs }: Token): number => TOKEN_BYTES + 8 * (logprobs?.length ?? 0)
+
+const takenOver = (id: string): End => ({
+  id,
+  reason: 'error',
+  error: {
+    code: 'node-lost',
+    message: 'Another owner has taken over the request; its answer goes there. Ask again.',
+  },
+})
 
 export class Ledger {
   readonly #entries = new Map<string, Entry>()
   /** Bytes of the entries that have ended. */
   #ended = 0
 
-  /** Requests that are written here. */
+  /** Requests that are kept. */
   get size(): number {
     return this.#entries.size
   }
 
-  /** Starts a request's page. @returns false where a request of this id runs */
+  /** Begins to keep a request. @returns false where a request of this id runs */
   open(id: string, listener: TokenListener, now: number): boolean {
     const known = this.#entries.get(id)
     if (known && !known.end) return false
@@ -78,13 +86,16 @@ export class Ledger {
   attach(id: string, fromStep: number, listener: TokenListener): boolean {
     const entry = this.#entries.get(id)
     if (!entry) return false
+    const before = entry.listener
     entry.listener = listener
+    // An owner that is still there must not wait for what goes to another from now on.
+    if (before && before !== listener && !entry.end) before.end(takenOver(id))
     for (const token of entry.tokens) if (token.step >= fromStep) listener.token(token)
     if (entry.end) listener.end(entry.end)
     return true
   }
 
-  /** A listener is gone; its requests run on for a while. */
+  /** An owner is gone. Its requests run on for a while. */
   detach(listener: TokenListener, now: number): void {
     for (const entry of this.#entries.values()) {
       if (entry.listener !== listener) continue
@@ -94,8 +105,8 @@ export class Ledger {
   }
 
   /**
-   * Forgets what has ended long ago, and what runs and nobody came back for.
-   * @returns the ids of the latter, which are to be ended
+   * Forgets requests that ended long ago, and those that run although no owner came back.
+   * @returns the ids of those that run, which are to be ended
    */
   expire(now: number): string[] {
     const orphans: string[] = []
@@ -114,7 +125,7 @@ export class Ledger {
     this.#entries.delete(id)
   }
 
-  /** Ended answers take only so much: first those go that were heard, then the oldest. */
+  /** Keeps ended answers within their bound: drops first what an owner heard, then the oldest. */
   #shrink(): void {
     for (const heard of [true, false])
       for (const [id, { end, listener }] of this.#entries) {

@@ -2,29 +2,18 @@
  * The recurrent pipeline's scheduler (MDI-LLM, arXiv 2505.18164, section III): decides what
  * enters the ring next, so that every stage always has a visit to compute. Pure.
  *
- * Sequences that decode are spread over as many lanes as the ring has stages; all ready
- * sequences of a lane go in one visit, so N lanes keep N stages busy and the weights are
- * read once for a lane. Prompts go in chunks between the lanes' visits, one chunk in each
- * round of the lanes, so that neither waits for the other's end; chunks of one prompt
- * follow each other through the stages without waiting. With one stage it is the same code.
+ * Sequences that decode are spread over as many lanes as the ring has stages. All ready
+ * sequences of a lane go in one visit: N lanes keep N stages busy, and the weights are read
+ * once for a lane. Prompts go in chunks between the lanes' visits, one chunk in each round of
+ * the lanes, so that neither waits until the other has ended. Chunks of one prompt follow each
+ * other through the stages without waiting. A ring of one stage uses the same code.
  */
 import { limits } from '../limits.ts'
 import type { HeadRequest, HeadResult, NextRow } from '../ports.ts'
 import type { KvOperation, Segment } from '../wire/frame.ts'
 import type { End, Open, Token } from '../wire/requests.ts'
 import { Sequence } from './sequence.ts'
-
-/** What goes round the ring once. */
-export type Visit = {
-  /** Ordinal, growing. */
-  number: number
-  operations: KvOperation[]
-  segments: Segment[]
-  /** Token ids of the segments' rows. */
-  tokens: Int32Array
-  /** One for each row wanted. */
-  head: HeadRequest[]
-}
+import type { Visit } from './visit.ts'
 
 /** What a result means for the requests' owners. */
 export type Outcome = { kind: 'token'; token: Token } | { kind: 'end'; end: End }
@@ -33,7 +22,7 @@ export type SchedulerOptions = {
   stages: number
   /** Rows of a prompt in one visit. */
   chunkRows: number
-  /** Sequences that run at once; more wait. */
+  /** Sequences that run at once. Others wait. */
   sequences: number
   /** Positions that a sequence may reach. */
   context: number
@@ -56,7 +45,7 @@ export class Scheduler {
   /** Lanes' visits since the last chunk of a prompt. */
   #decodesSinceChunk = 0
 
-  /** @param firstVisit ordinal of its first visit; they grow without gaps */
+  /** @param firstVisit number of the first visit; each later one is one more */
   constructor(options: SchedulerOptions, firstVisit = 1) {
     this.#options = options
     this.#lanes = Math.min(options.stages, limits.framesInFlight - 1)
@@ -102,7 +91,7 @@ export class Scheduler {
     return ids
   }
 
-  /** A number for a visit made outside (a reset), in the same order as all others. */
+  /** A number for a visit that is made elsewhere (a reset), in one order with all others. */
   takeNumber(): number {
     return this.#nextVisit++
   }
@@ -127,8 +116,8 @@ export class Scheduler {
 
   /**
    * The next rows of a visit's sequences, if they will most likely be the next to enter:
-   * nothing else waits to, and none of them is known to end. So the engine may go on with
-   * them at once when the head has chosen their tokens; `next` decides whether it was right.
+   * nothing else waits to enter, and none of them is known to end. So the engine may go on with
+   * them at once when the head has chosen their tokens. `next` decides whether that was right.
    */
   follow(number: number): NextRow[] | undefined {
     const flight = this.#inFlight.get(number)

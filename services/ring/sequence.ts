@@ -12,7 +12,7 @@ export class Sequence {
   readonly tokens: number[]
   /** Positions that were sent into the ring. */
   sent = 0
-  /** Tokens generated here; with `request.generated` before them. */
+  /** Tokens generated in this ring. Another may have generated `request.generated` before. */
   generated = 0
   /** Visits of this sequence in flight. */
   inFlight = 0
@@ -43,7 +43,7 @@ export class Sequence {
   }
 
   /**
-   * Whether a row more follows the one in flight, unless that gives an end token.
+   * Whether another row follows the one in flight, if that does not give an end token.
    * @param context positions that a sequence may reach
    */
   goesOn(context: number): boolean {
@@ -52,7 +52,7 @@ export class Sequence {
     return room && !this.ended && this.pending === 0
   }
 
-  /** The token that comes next whatever the head chooses, where one is given. */
+  /** The token that comes next whatever the head chooses, where the request gives one. */
   get forced(): number | undefined {
     return this.request.score?.[this.generated]?.next
   }
@@ -90,7 +90,7 @@ export class Sequence {
     this.tokens.push(token)
     if (endIds.includes(token)) return 'end'
     if (this.generated >= maxTokens) return 'length'
-    // The token just taken needs a position of its own to go on.
+    // To go on, the token just taken needs a position of its own.
     return this.tokens.length > context ? 'context' : undefined
   }
 }

@@ -1,14 +1,15 @@
 /**
- * A secondary node's part of the ring, pure: visits come from the stage before, are
- * computed one at a time in their order, and go on to the next stage. What is lost behind
- * it is told forward, so that the starter hears of it through the ring itself.
+ * The part of a stage that is not the starter, pure: visits come from the stage before, are
+ * computed one at a time in their order, and go on to the next stage. When the stage before
+ * is lost, it tells the next one, so the starter hears of it through the ring itself.
  */
 import type { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Job, JobOutput } from '../ports.ts'
-import { packActivations, unpackActivations } from '../wire/codec.ts'
+import { unpackActivations } from '../wire/codec.ts'
 import type { VisitFrame, WireType } from '../wire/frame.ts'
 import type { Fault } from '../wire/hello.ts'
+import { visitFrame } from './visit.ts'
 
 export type StageOptions = {
   /** This node's id, for faults of its own. */
@@ -35,7 +36,7 @@ export type StageEffect =
   | { kind: 'send'; frame: VisitFrame }
   | { kind: 'fault'; fault: Fault }
 
-/** Whether a visit closes every sequence: whatever is older is stale. */
+/** Whether a visit closes every sequence, so that everything older is stale. */
 export const isReset = (frame: Pick<VisitFrame, 'operations'>): boolean =>
   frame.operations.some((o) => o.kind === 'reset')
 
@@ -83,11 +84,11 @@ export class Stage {
     if (frame.epoch !== epoch) return []
     const ahead = frame.number - this.#lastNumber
     const rows = frame.segments.reduce((sum, s) => sum + s.rows, 0)
-    // Links keep their order, so a reset is the newest that there is, whatever its number:
-    // it may be repeated, and another starter begins anywhere.
+    // Links keep their order, so a reset is the newest frame whatever its number is: it may be
+    // repeated, and the numbers of another starter begin anywhere.
     if (isReset(frame)) this.#drop()
     else if (ahead <= 0) return []
-    // Visits are numbered without gaps: one that is missing would be waited for in vain.
+    // Visits are numbered without gaps. One that is missing never comes.
     else if (ahead > 1) return this.#fault(node, `visit ${this.#lastNumber + 1} never came`)
     else if (frame.rows !== rows || (rows > 0 && frame.hidden !== hidden)) {
       const reason = `it got ${frame.rows} rows of ${frame.hidden}, not ${rows} of ${hidden}`
@@ -103,7 +104,7 @@ export class Stage {
     return [{ kind: 'fault', fault: { node, reason } }]
   }
 
-  /** Forgets all visits; what is being computed is not sent on. */
+  /** Forgets all visits. What is being computed is not sent on. */
   #drop(): void {
     this.#queue = []
     this.#outbox = []
@@ -132,25 +133,11 @@ export class Stage {
 
   #computed(job: number, output: JobOutput): StageEffect[] {
     const computing = this.#computing
-    // A job of a stream that was dropped meanwhile: its successor is waited for.
+    // This job's visit was dropped meanwhile. Another job is awaited.
     if (computing?.job !== job) return []
     this.#computing = undefined
     if (!('x' in output)) throw new Error('a stage without a head got results')
-    const { wire, hidden, epoch } = this.#options
-    const { number, segments, operations } = computing.frame
-    const rows = output.x.length / hidden
-    const body = packActivations(output.x, wire)
-    const frame: VisitFrame = {
-      kind: 'visit',
-      epoch,
-      number,
-      wire,
-      segments,
-      operations,
-      rows,
-      hidden,
-      body,
-    }
+    const frame = visitFrame(computing.frame, output.x, this.#options)
     if (this.#nextUp) return [{ kind: 'send', frame }, ...this.#proceed()]
     this.#outbox.push(frame)
     return this.#proceed()

@@ -1,18 +1,23 @@
 /**
- * The starter's part of the ring, pure: it runs the scheduler, computes the first stage and
- * the head, and finds out whether the ring is whole. A ring is whole when a reset visit,
- * which closes every sequence, has gone round it; until then nothing else is sent. So a
- * ring that was broken is whole again with no one's help, and nothing of before is left.
+ * The starter's part of the ring, pure: it asks the scheduler what enters the ring, computes
+ * the first stage and the head, and ends all requests when the ring breaks. `reset` says
+ * whether the ring is whole, `flight` which visits are out, `ahead` what the engine may
+ * compute before it is asked.
  */
 
-import { MdiError } from '../errors.ts'
+import type { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { HeadResult, Job, JobOutput, NextRow } from '../ports.ts'
-import { packActivations, unpackActivations } from '../wire/codec.ts'
-import type { KvOperation, Segment, VisitFrame, WireType } from '../wire/frame.ts'
+import { unpackActivations } from '../wire/codec.ts'
+import type { VisitFrame, WireType } from '../wire/frame.ts'
 import type { Fault } from '../wire/hello.ts'
 import type { End, Open, Token } from '../wire/requests.ts'
-import { Scheduler, type SchedulerOptions, type Visit } from './scheduler.ts'
+import { refuseRequest } from './admission.ts'
+import { Ahead } from './ahead.ts'
+import { Flight } from './flight.ts'
+import { Reset } from './reset.ts'
+import { Scheduler, type SchedulerOptions } from './scheduler.ts'
+import { type Visit, visitFrame } from './visit.ts'
 
 export type StarterOptions = SchedulerOptions & {
   node: string
@@ -27,13 +32,13 @@ export type StarterOptions = SchedulerOptions & {
 export type StarterEvent =
   | { kind: 'open'; request: Open }
   | { kind: 'cancel'; id: string }
-  /** Rows wanted that have gone round the ring. */
+  /** The wanted rows of a visit that has gone round the ring. */
   | { kind: 'visit'; frame: VisitFrame }
   | { kind: 'fault'; fault: Fault }
-  /** The ring is left as planned: requests end, and nothing was lost. */
+  /** This node leaves the ring as planned. Requests end, but no node was lost. */
   | { kind: 'leave'; reason: string }
   | { kind: 'computed'; job: number; output: JobOutput }
-  /** The head's answers of a job that goes on with its sequences' next rows. */
+  /** The head's answers, from a job that goes on with the next rows of its sequences. */
   | { kind: 'results'; job: number; results: readonly HeadResult[] }
   | { kind: 'failed'; job: number; error: MdiError }
   | { kind: 'previous'; up: boolean; reason?: string }
@@ -52,48 +57,38 @@ export type StarterEffect =
 type Computing = {
   job: number
   visit: Visit
-  /** `unwanted`: rows were computed ahead that another visit has overtaken. */
+  /** `unwanted`: it computes rows ahead, and the scheduler has chosen another visit. */
   part: 'first' | 'head' | 'unwanted'
   /** Rows that the job goes on with after the head. */
   ahead: readonly NextRow[]
-  /** The ring broke meanwhile: what comes out is not wanted. */
+  /** The ring broke meanwhile, so the result is not used. */
   stale: boolean
 }
 type Returned = { visit: Visit; x: Float32Array }
 
-/** A reset that has not come back within this time is sent again. */
-const RESET_AGAIN_MS = 1_000
-/** Faults that come in a row bring no more resets than this allows. */
-const RESET_LEAST_MS = 200
-
 export class Starter {
   readonly #options: StarterOptions
   readonly #scheduler: Scheduler
-  /** Visits that have not come back, in the order in which they were sent. */
-  readonly #visits = new Map<number, Visit>()
+  readonly #ahead: Ahead
+  readonly #reset = new Reset()
+  readonly #flight = new Flight()
+  /** Visits that have come back and wait for the head. */
   #returned: Returned[] = []
   #computing: Computing | undefined
-  /** What enters next; it was drawn while rows were computed ahead that it does not have. */
-  #drawn: Visit | undefined
-  /** Takes such rows back out of this node's caches. */
-  #undo: KvOperation[] = []
   #links = { next: false, previous: false }
-  #whole = false
-  /** Number of the reset that is to come back. */
-  #resetting: number | undefined
-  #resetAt = Number.NEGATIVE_INFINITY
   #progressAt = 0
   #jobs = 0
 
-  /** @param firstVisit a random beginning: visits of two starters are told apart by it */
+  /** @param firstVisit a random number, which tells the visits of two starters apart */
   constructor(options: StarterOptions, firstVisit = 1) {
     this.#options = options
     this.#scheduler = new Scheduler(options, firstVisit)
+    this.#ahead = new Ahead(this.#scheduler)
     if (options.previous === null) this.#links = { next: true, previous: true }
   }
 
   get whole(): boolean {
-    return this.#whole
+    return this.#reset.whole
   }
 
   /** Frames that are here; never above `limits.queueFrames`. */
@@ -133,34 +128,11 @@ export class Starter {
   }
 
   #open(request: Open, now: number): StarterEffect[] {
-    if (!this.#whole) return [errorEnd(request.id, 'not-ready', 'The ring is not ready yet.')]
-    const refused = this.#refusal(request)
+    if (!this.whole) return [errorEnd(request.id, 'not-ready', 'The ring is not ready yet.')]
+    const refused = refuseRequest(request, this.#options.context, this.load.waiting)
     if (refused) return [errorEnd(request.id, refused.code, refused.message)]
     this.#scheduler.open(request)
     return this.#proceed(now)
-  }
-
-  /** Why a request is not taken; what one asks for in vain must not end the others. */
-  #refusal({ tokens, score }: Open): MdiError | undefined {
-    const { context } = this.#options
-    const { length } = tokens
-    if (length > context)
-      return new MdiError(
-        'too-long',
-        `The prompt has ${length} tokens; the context holds ${context}.`,
-      )
-    const rows = length + (score?.length ?? 1) - 1
-    if (rows > context)
-      return new MdiError(
-        'too-long',
-        `The prompt and the steps to be scored have ${rows} tokens; the context holds ${context}.`,
-      )
-    if (this.load.waiting >= limits.waitingRequests)
-      return new MdiError(
-        'busy',
-        `${limits.waitingRequests} requests are waiting already; try again later.`,
-      )
-    return undefined
   }
 
   #cancel(id: string, now: number): StarterEffect[] {
@@ -179,7 +151,7 @@ export class Starter {
   }
 
   #tick(now: number): StarterEffect[] {
-    if (this.#whole && this.load.visits > 0 && now - this.#progressAt > limits.visitMs) {
+    if (this.whole && this.load.visits > 0 && now - this.#progressAt > limits.visitMs) {
       const { next, node } = this.#options
       const reason = `no visit came back from behind it for ${limits.visitMs / 1000} s`
       return this.#broken(next ?? node, reason, now)
@@ -201,17 +173,13 @@ export class Starter {
     return this.#end('node-lost', sentence, `Node ${node} was lost: ${reason}`, now)
   }
 
-  /** Ends every request with one sentence, and starts to find out when the ring is whole. */
+  /** Ends every request with one sentence. From then on resets find out when the ring is whole. */
   #end(code: MdiError['code'], sentence: string, ring: string, now: number): StarterEffect[] {
-    const was = this.#whole
-    this.#whole = false
-    this.#resetting = undefined
-    this.#visits.clear()
+    const was = this.#reset.break()
+    this.#flight.clear()
+    this.#ahead.clear()
     if (this.#computing) this.#computing.stale = true
     this.#returned = []
-    this.#drawn = undefined
-    // The reset clears them with all others.
-    this.#undo = []
     const effects: StarterEffect[] = this.#scheduler
       .clear()
       .map((id) => errorEnd(id, code, sentence))
@@ -222,43 +190,27 @@ export class Starter {
   #proceed(now: number): StarterEffect[] {
     if (this.#computing) return []
     if (!this.#links.next || !this.#links.previous) return []
-    if (!this.#whole) return this.#reset(now)
+    if (!this.whole) {
+      const reset = this.#reset.due(now, () => this.#scheduler.takeNumber())
+      return reset ? [this.#compute(reset, 'first', this.#firstJob(reset))] : []
+    }
     const returned = this.#returned.shift()
     if (returned) return this.#computeHead(returned)
-    const visit = this.#drawn ?? this.#scheduler.next()
-    this.#drawn = undefined
+    const visit = this.#ahead.next()
     if (!visit) return []
     this.#enter(visit, now)
     return [this.#compute(visit, 'first', this.#firstJob(visit))]
   }
 
   #enter(visit: Visit, now: number): void {
-    this.#visits.set(visit.number, visit)
+    this.#flight.add(visit)
     if (this.load.visits === 1) this.#progressAt = now
-  }
-
-  // Repeated under the same number: whichever of them comes back counts, since a ring may be
-  // slower than the time after which it is repeated, and none of them is missed when lost.
-  #reset(now: number): StarterEffect[] {
-    const wait = this.#resetting === undefined ? RESET_LEAST_MS : RESET_AGAIN_MS
-    if (now - this.#resetAt < wait) return []
-    this.#resetAt = now
-    this.#resetting ??= this.#scheduler.takeNumber()
-    const number = this.#resetting
-    const visit: Visit = {
-      number,
-      operations: [{ kind: 'reset', sequence: 0 }],
-      segments: [],
-      tokens: new Int32Array(0),
-      head: [],
-    }
-    return [this.#compute(visit, 'first', this.#firstJob(visit))]
   }
 
   #firstJob(visit: Visit): Job {
     const alone = this.#options.previous === null
     return {
-      operations: [...this.#undo.splice(0), ...visit.operations],
+      operations: [...this.#ahead.operations(), ...visit.operations],
       segments: visit.segments,
       input: visit.tokens,
       output: alone ? 'wanted' : 'rows',
@@ -268,9 +220,7 @@ export class Starter {
 
   #computeHead({ visit, x }: Returned): StarterEffect[] {
     const head: Job = { operations: [], segments: [], input: x, output: 'wanted', head: visit.head }
-    // Until an answer has gone to the main thread and the next job has come back, the engine
-    // would stand still: once a token, and longest where every core computes.
-    const next = this.#drawn ? undefined : this.#scheduler.follow(visit.number)
+    const next = this.#ahead.rowsAfter(visit.number)
     return [this.#compute(visit, 'head', next ? { ...head, next } : head)]
   }
 
@@ -284,14 +234,11 @@ export class Starter {
     const computing = this.#computing
     if (computing?.job !== job || computing.stale) return []
     const effects = this.#complete(computing.visit.number, results, now)
-    const visit = this.#scheduler.next()
-    if (visit && isThat(visit, computing.ahead, results)) {
-      this.#enter(visit, now)
-      this.#computing = { ...computing, visit, part: 'first' }
-    } else {
-      this.#drawn = visit
-      this.#computing = { ...computing, part: 'unwanted' }
-    }
+    const visit = this.#ahead.match(computing.ahead, results)
+    if (visit) this.#enter(visit, now)
+    this.#computing = visit
+      ? { ...computing, visit, part: 'first' }
+      : { ...computing, part: 'unwanted' }
     return effects
   }
 
@@ -302,58 +249,40 @@ export class Starter {
     const { visit, part, ahead, stale } = computing
     const effects: StarterEffect[] = []
     if (!stale) {
-      if (part === 'unwanted') {
-        for (const { sequence, position } of ahead)
-          this.#undo.push({ kind: 'truncate', sequence, length: position })
-      } else if (part === 'head' || this.#options.previous === null)
-        effects.push(
-          ...this.#complete(visit.number, 'results' in output ? output.results : [], now),
-        )
-      else if ('x' in output) effects.push({ kind: 'send', frame: this.#frame(visit, output.x) })
+      if (part === 'unwanted') this.#ahead.takeBack(ahead)
+      else if (part === 'head' || this.#options.previous === null) {
+        const results = 'results' in output ? output.results : []
+        effects.push(...this.#complete(visit.number, results, now))
+      } else if ('x' in output)
+        effects.push({ kind: 'send', frame: visitFrame(visit, output.x, this.#options) })
     }
     return [...effects, ...this.#proceed(now)]
-  }
-
-  #frame(visit: Visit, x: Float32Array): VisitFrame {
-    const { epoch, wire, hidden } = this.#options
-    return {
-      kind: 'visit',
-      epoch,
-      number: visit.number,
-      wire,
-      segments: visit.segments,
-      operations: visit.operations,
-      rows: x.length / hidden,
-      hidden,
-      body: packActivations(x, wire),
-    }
   }
 
   #failed(job: number, error: MdiError, now: number): StarterEffect[] {
     if (this.#computing?.job !== job) return []
     this.#computing = undefined
-    // It is the model that is of no use: the node is there.
-    if (error.code === 'bad-file') return this.#end(error.code, error.message, error.message, now)
+    // The model's file is at fault. The node itself is there.
+    if (error.row.content) return this.#end(error.code, error.message, error.message, now)
     return this.#broken(this.#options.node, error.message, now)
   }
 
   #visit(frame: VisitFrame, now: number): StarterEffect[] {
     const { epoch, hidden, previous, node } = this.#options
     if (frame.epoch !== epoch) return []
-    if (frame.number === this.#resetting) return this.#complete(frame.number, [], now)
-    const visit = this.#visits.get(frame.number)
-    if (!visit) return []
-    const fault = (reason: string) => this.#broken(previous ?? node, reason, now)
-    const [due] = this.#visits.keys()
-    // Visits come back in their order: one that is missing would be waited for in vain.
-    if (due !== frame.number) return fault(`visit ${due} never came back from it`)
-    const wanted = visit.head.length
-    if (frame.rows !== wanted || (wanted > 0 && frame.hidden !== hidden))
-      return fault(`it sent ${frame.rows} rows of ${frame.hidden}, not ${wanted} of ${hidden}`)
-    this.#visits.delete(frame.number)
-    if (wanted === 0) return [...this.#complete(frame.number, [], now), ...this.#proceed(now)]
-    this.#returned.push({ visit, x: unpackActivations(frame) })
+    if (this.#reset.returned(frame.number)) return this.#mended(now)
+    const landed = this.#flight.land(frame, hidden)
+    if (landed === undefined) return []
+    if (typeof landed === 'string') return this.#broken(previous ?? node, landed, now)
+    if (landed.head.length === 0)
+      return [...this.#complete(frame.number, [], now), ...this.#proceed(now)]
+    this.#returned.push({ visit: landed, x: unpackActivations(frame) })
     return this.#proceed(now)
+  }
+
+  #mended(now: number): StarterEffect[] {
+    this.#progressAt = now
+    return [{ kind: 'ring', whole: true }, ...this.#proceed(now)]
   }
 
   /** A visit has gone all the way round. */
@@ -362,31 +291,13 @@ export class Starter {
     results: Parameters<Scheduler['complete']>[1],
     now: number,
   ): StarterEffect[] {
+    if (this.#reset.returned(number)) return this.#mended(now)
     this.#progressAt = now
-    if (number === this.#resetting) {
-      this.#resetting = undefined
-      this.#whole = true
-      return [{ kind: 'ring', whole: true }, ...this.#proceed(now)]
-    }
-    this.#visits.delete(number)
+    this.#flight.delete(number)
     return this.#scheduler
       .complete(number, results)
       .map((o) => (o.kind === 'token' ? { kind: 'token', token: o.token } : o))
   }
-}
-
-/** Whether a visit is what was computed ahead of it. */
-const isThat = (
-  visit: Visit,
-  ahead: readonly NextRow[],
-  results: readonly HeadResult[],
-): boolean => {
-  if (visit.operations.length > 0 || visit.segments.length !== ahead.length) return false
-  return ahead.every((a, i) => {
-    const { sequence, position, rows } = visit.segments[i] as Segment
-    const same = sequence === a.sequence && position === a.position && rows === a.rows
-    return same && visit.tokens[i] === (a.token ?? results[i]?.token)
-  })
 }
 
 const errorEnd = (id: string, code: MdiError['code'], message: string): StarterEffect => ({

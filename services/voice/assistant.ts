@@ -217,10 +217,8 @@ class Turn {
 
   #failed(error: MdiError): void {
     if (!this.#finish()) return
-    const busy = error.code === 'busy' ? error.message : undefined
-    const long = error.code === 'too-long' ? sentences.tooLong : undefined
-    const text =
-      busy ?? long ?? (/No model/.test(error.message) ? sentences.noModel : sentences.notReady)
+    const { spoken } = error.row
+    const text = spoken === 'message' ? error.message : sentences[spoken]
     this.#listening.reply({ kind: 'failed', text })
   }
 

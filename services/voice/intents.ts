@@ -4,7 +4,7 @@
  * `home-assistant-intents` in test/gateway/intents.test.ts.
  *
  * Combinations that hold only with the speaker's area are left out: no release adds it, so they
- * would reach the whole house.
+ * would reach the whole home.
  *
  * In a combination `duration` stands for hours, minutes and seconds (at least one of them) and
  * `started` for start_hours, start_minutes and start_seconds. Where there is a name, `domain`
@@ -119,7 +119,7 @@ export type IntentRow = {
   domains?: DomainsOf
   /** Domains that Home Assistant's sentences lack and its handlers take, likewise. */
   domainsBeyond?: DomainsOf
-  /** Needs a name, an area or a floor: without, it would reach the whole house. */
+  /** Needs a name, an area or a floor: without, it would reach the whole home. */
   place?: true
   /** Handled by releases that send a language only (2026.11). */
   recent?: true
@@ -329,7 +329,7 @@ export const intents: Readonly<Record<string, IntentRow>> = {
   HassClimateGetTemperature: {
     slots: [...places],
     combinations: [...places],
-    // A question does no harm: some thermostat of the house answers.
+    // A question does no harm: some thermostat of the home answers.
     beyond: [''],
     asks: true,
   },

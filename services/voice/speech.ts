@@ -10,6 +10,7 @@ export const sentences = {
   tooLate: 'Sorry, that took too long. Please try again.',
   notReady: 'I am not ready yet. Please try again in a moment.',
   noModel: 'No model is loaded yet.',
+  broken: 'Sorry, something is wrong here, and it will not go away by itself.',
   noCommands: 'I am not allowed to switch things in this house.',
   cannotTell: 'Sorry, I cannot tell; this Home Assistant does not let me look it up.',
   noClock: 'Sorry, my clock is not set, so I cannot tell the time.',

@@ -35,7 +35,7 @@ export const withoutSpan = (text: string, value: string): string => {
 
 const words = (text: string): string[] => folded(text).match(/[\p{L}\p{N}\p{M}]+/gu) ?? []
 
-/** Nouns of what keeps people out, in the languages that a house may speak. */
+/** Nouns of what keeps people out, in the languages that a home may speak. */
 const barriers =
   /^(un)?(lock|deadbolt|padlock|latch|bolt|door|doorway|gate|garage|carport|entrance|entry|hatch|barrier|strike|turnstile)s?$|^(front|back|side|garage|patio)(door|gate)s?$|tür(en)?$|^(garagen|hof|einfahrts?|schiebe|roll|garten|gitter|haupt|eingangs|sektional|schwing)?tore?$|schloss$|schlösser$|garagen?|einfahrt|pforte|^porte?s?$|^portail|^portillon|^serrure|^puertas?$|^portón|^cerradura|^garaje|^cochera|^verja|^cancela|^barrière/u
 

@@ -89,7 +89,7 @@ export const asyncApiDocument = (version: string): Json => {
       title: 'mdi-llm control plane',
       version,
       description:
-        'Topics by which nodes, coordinator and clients speak over MQTT 3.1.1 or 5. Activations and weights go by TCP. An MQTT 5 request with a response topic is answered there, too, with its correlation data. At the house’s broker a gateway also follows Home Assistant’s discovery (homeassistant/device/…/config, homeassistant/status) and, if asked to, Hermes (hermes/dialogueManager/…, hermes/nlu/intentNotRecognized, hermes/tts/say).',
+        'Topics by which nodes, coordinator and clients speak over MQTT 3.1.1 or 5. Activations and weights go by TCP. An MQTT 5 request with a response topic is answered there, too, with its correlation data. At the home’s broker a gateway also follows Home Assistant’s discovery (homeassistant/device/…/config, homeassistant/status) and, if asked to, Hermes (hermes/dialogueManager/…, hermes/nlu/intentNotRecognized, hermes/tts/say).',
       license: { name: 'MIT' },
     },
     defaultContentType: 'application/json',

@@ -7,6 +7,7 @@ import { limits } from '../limits.ts'
 import {
   addressesSchema,
   countSchema,
+  epochSchema,
   hashSchema,
   nameSchema,
   peerSchema,
@@ -118,8 +119,8 @@ export const assignmentSchema = z
     first: layer,
     end: layer,
     /** Ordinal in the ring; stage 0 is the starter. */
-    stage: countSchema.max(limits.modelLayers),
-    stages: z.int().min(1).max(limits.modelLayers),
+    stage: countSchema.max(limits.stages - 1),
+    stages: z.int().min(1).max(limits.stages),
     /** Embeds, and normalizes, projects and samples. */
     starter: z.boolean(),
     /** Where its activations go; null in a ring of one. */
@@ -144,7 +145,7 @@ export type Assignment = z.infer<typeof assignmentSchema>
 
 /** `mdi/desired/<node>`: what is desired of a node; null: nothing, drop what is loaded. */
 export const desiredSchema = z.object({
-  epoch: u32Schema,
+  epoch: epochSchema,
   cluster: nameSchema,
   assignment: assignmentSchema.nullable(),
 })
@@ -173,7 +174,7 @@ export const vitalsSchema = z.object({
 })
 export type Vitals = z.infer<typeof vitalsSchema>
 
-/** `mdi/board/<node>`, at the house's broker: a board as a home automation shows it. */
+/** `mdi/board/<node>`, at the home's broker: a board as a home automation shows it. */
 export const boardSchema = z.object({
   state: z.enum(['online', 'offline']),
   /** Whose board it is. */
@@ -190,7 +191,7 @@ export const boardSchema = z.object({
 export type Board = z.infer<typeof boardSchema>
 
 /**
- * `mdi/bridge/state`: whether a coordinator is there; at the house's broker: whether a gateway
+ * `mdi/bridge/state`: whether a coordinator is there; at the home's broker: whether a gateway
  * is, and which: the only one that answers there.
  */
 export const bridgeStateSchema = z.object({
@@ -205,7 +206,7 @@ export const bridgeStateSchema = z.object({
 export type BridgeState = z.infer<typeof bridgeStateSchema>
 
 /** `mdi/bridge/gateway/<instance>`: tells a gateway which of its connections lead to one broker. */
-export const gatewaySchema = z.object({ from: z.enum(['house', 'ring']), number: countSchema })
+export const gatewaySchema = z.object({ from: z.enum(['home', 'ring']), number: countSchema })
 
 /** `mdi/bridge/info`: what the coordinator is and what it runs. */
 export const bridgeInfoSchema = z.object({

@@ -186,7 +186,7 @@ export const visitProblem = (visit: VisitFrame): string | undefined => {
   return undefined
 }
 
-/** The frame format as Markdown, for ARCHITECTURE.md. */
+/** The frame format as Markdown. */
 export const describeFrames = (): string =>
   [
     ...[headerLayout, segmentLayout, operationLayout].map(describeLayout),

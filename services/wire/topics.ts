@@ -92,7 +92,7 @@ export const topics = {
     readers: ['anyone'],
     qos: 1,
     retain: true,
-    about: 'at the house’s broker only: a board as a home automation shows it',
+    about: 'at the home’s broker only: a board as a home automation shows it',
   },
   bridgeState: {
     pattern: `${BASE}/bridge/state`,
@@ -124,7 +124,7 @@ export const topics = {
     readers: ['gateway'],
     qos: 1,
     retain: false,
-    about: 'by which a gateway finds out whether the house’s broker is the ring’s own',
+    about: 'by which a gateway finds out whether the home’s broker is the ring’s own',
   },
   request: {
     pattern: `${BASE}/bridge/request/{verb}`,

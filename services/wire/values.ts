@@ -15,6 +15,11 @@ export const hashSchema = z.string().regex(/^[0-9a-f]{64}$/, 'A SHA-256 has 64 h
 
 export const portSchema = z.int().min(1).max(65_535)
 export const u32Schema = z.int().min(0).max(0xffff_ffff)
+/** The number of a plan; 0: there was none yet. */
+export const epochSchema = z
+  .int()
+  .min(0)
+  .max(limits.epochs - 1)
 export const countSchema = z.int().min(0)
 /** A sentence for a person. */
 export const sentenceSchema = z.string().max(2_000)

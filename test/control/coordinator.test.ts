@@ -67,14 +67,17 @@ test('an epoch that no coordinator made is refused by name, and spoils no plan',
   }
 })
 
-test('what nobody could follow is neither kept nor made the plan', () => {
-  const c = coordinatorOf(limits.epochs)
-  hear(c, 'pi1', online('a', 'here', 5))
-  for (const effects of [load(c, 'r'), c.handle({ kind: 'unload', reply: 'r' })]) {
-    assert.deepEqual(kinds(effects), ['refused'])
-    assert.match(refusal(effects) ?? '', /^r In the plan: .* at "epoch"\.$/)
-  }
-  assert.deepEqual(c.plan, plan(limits.epochs))
+test('after the last number that a plan can have comes the first, which the nodes follow', () => {
+  const last = limits.epochs - 1
+  const c = coordinatorOf(last)
+  hear(c, 'pi1', online('a', 'here', last))
+  const agent = new Agent(identity('a'))
+  agent.handle({ kind: 'start', kept: desired(last) }, 0)
+  for (const effect of load(c, 'r'))
+    if (effect.kind === 'desire')
+      agent.handle({ kind: 'desired', desired: { ...effect.desired, cluster: 'home' } }, 1)
+  assert.deepEqual([c.plan.epoch, agent.state.epoch], [1, 1])
+  assert.deepEqual(checkPlan(c.plan), c.plan)
 })
 
 test('a kept plan is read as it was, or refused with a sentence', () => {
@@ -259,4 +262,22 @@ test('weights come first from those who have them, and from the coordinator in a
   assert.ok(desire?.kind === 'desire')
   const ids = desire.desired.assignment?.sources.map((s) => s.id) ?? []
   assert.deepEqual([ids.length, ids.at(-1)], [limits.sources, 'c'])
+})
+
+test('whoever waits for a load is told when nothing has changed for long; the plan stays', () => {
+  const c = coordinatorOf(0)
+  hear(c, 'pi1', online('a', 'here', 0))
+  load(c, 'r')
+  const tick = (now: number) => refusal(c.handle({ kind: 'tick', now }))
+  assert.equal(tick(0), undefined)
+  assert.equal(tick(limits.loadQuietMs - 1), undefined)
+  // Progress is a change: the time begins anew.
+  const progress = { step: 'fetching', done: 1, total: 9, unit: 'bytes' as const }
+  const assignment = { phase: 'fetching' as const, progress }
+  hear(c, 'pi1', { ...online('a', 'here', 1), assignment } as Online)
+  assert.equal(tick(limits.loadQuietMs), undefined)
+  const told = tick(2 * limits.loadQuietMs)
+  assert.match(told ?? '', /^r Nothing has changed for 60 s\. Node pi1 is fetching/)
+  assert.equal(c.plan.model?.name, 'tiny')
+  assert.equal(tick(9 * limits.loadQuietMs), undefined, 'once')
 })

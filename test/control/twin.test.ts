@@ -91,7 +91,7 @@ test('the same plan with other sources is taken: the coordinator has moved', () 
   const again = agent.handle({ kind: 'desired', desired: desired(3) }, 50)
   assert.deepEqual(kinds(again), ['keep'], 'a node that is ready goes on')
   const other = { ...desired(3), assignment: null }
-  assert.deepEqual(kinds(agent.handle({ kind: 'desired', desired: other }, 60)), ['log'])
+  assert.deepEqual(kinds(agent.handle({ kind: 'desired', desired: other }, 60)), ['log', 'publish'])
   assert.deepEqual(kinds(agent.handle({ kind: 'desired', desired: desired(2) }, 70)), ['log'])
 })
 

@@ -58,6 +58,8 @@ export class FakeStarter implements Links {
   }
   onHello(): void {}
   setEpoch(): void {}
+  hangUp(): void {}
+
   pause(): void {}
 
   keep(peer: { id: string }): void {

@@ -1,7 +1,7 @@
 /** The voice service on a real port, with a scripted core and a clock that stands still. */
 import type { TestContext } from 'node:test'
 import { wyomingCrowded, wyomingVisits } from '../../services/api/wyoming/service.ts'
-import { TcpDoorway } from '../../services/io/links/listener.ts'
+import { TcpDoorway } from '../../services/io/links/doorway.ts'
 import { Conversations } from '../../services/requests/conversations.ts'
 import { Assistant, type Settings } from '../../services/voice/assistant.ts'
 import type { Trust } from '../../services/voice/intent.ts'

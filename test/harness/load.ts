@@ -98,7 +98,7 @@ export class Load {
       } catch (error) {
         if (!(error instanceof MdiError)) throw error
         if (!known.text.startsWith(have)) this.wrong.push({ want: known.text, have })
-        if (error.code === 'not-ready') {
+        if (error.code === 'not-ready' || error.code === 'no-model') {
           this.refused += 1
           this.#running.delete(key)
           await new Promise((resolve) => setTimeout(resolve, AGAIN_MS))

@@ -25,17 +25,19 @@ export type Mosquitto = { port: number; stop(): Promise<void> }
 /**
  * Starts mosquitto and waits until it listens.
  * @param login only this user may connect
+ * @param more lines of its configuration
  */
 export const startMosquitto = async (
   path: string,
   port?: number,
   login?: { user: string; password: string },
+  more: readonly string[] = [],
 ): Promise<Mosquitto> => {
   const folder = mkdtempSync(join(tmpdir(), 'mdi-mosquitto-'))
   const at = port ?? (await freePort())
   const config = join(folder, 'mosquitto.conf')
   const passwords = join(folder, 'passwords')
-  const lines = [`listener ${at} 127.0.0.1`, `allow_anonymous ${!login}`]
+  const lines = [`listener ${at} 127.0.0.1`, `allow_anonymous ${!login}`, ...more]
   if (process.getuid?.() === 0) lines.push('user root')
   if (login) {
     writeFileSync(passwords, '')

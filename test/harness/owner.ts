@@ -5,8 +5,9 @@
 
 import { realClock } from '../../services/io/clock.ts'
 import { TcpLinks } from '../../services/io/links/tcp.ts'
-import { contextFor, type LocalRing, textSide } from '../../services/lifecycle/local.ts'
+import { type LocalRing, textSide } from '../../services/lifecycle/local.ts'
 import type { Manifest } from '../../services/model/spec.ts'
+import { contextFor } from '../../services/plan/room.ts'
 import { Generations } from '../../services/requests/generation.ts'
 import { Owner } from '../../services/requests/owner.ts'
 import { version } from '../../services/version.ts'

@@ -32,7 +32,7 @@ test('whoever wrote a character is known through every operation, and seen by no
     ["{{ 'abc'.replace('b', x) }}", 'XY', 'a[XY]c'],
     ["{{ x.split(',') | join('-') }}", 'a,b', '[a]-[b]'],
     ['{{ x | upper }}{{ x | title }}{{ x.capitalize() }}', 'aß', '[ASSAßAß]'],
-    ["{{ '%s=%5s' % ('k', x) }}{{ '{}!'.format(x) }}", 'v', 'k=    [v][v]!'],
+    ["{{ '%s=%5s' % ('k', x) }}{{ '{}!'.format(x) }}", 'v', 'k=    [vv]!'],
     ['{{ x | tojson }}', { k: '"<' }, '{"[k]": "[\\"<]"}'],
     ['{{ x }}', ["a'b"], '["[a\'b]"]'],
     ['{{ x | indent(2) }}', 'a\nb', '[a]\n  [b]'],

@@ -36,7 +36,7 @@ const anyStep: fc.Arbitrary<Step> = fc.record({
 /** A coordinator's process, as far as requests go. */
 class Process {
   readonly clock = new FakeClock()
-  readonly desk: RequestService
+  readonly service: RequestService
   readonly bridge: Bridge
   readonly kept: RequestJournal
   dead = false
@@ -50,16 +50,7 @@ class Process {
       },
       { now: () => undefined },
     )
-    this.desk = new RequestService({
-      links: world.starter,
-      clock: this.clock,
-      openText: async () => {
-        if (!world.text) throw new MdiError('not-found', 'There is no model toy here.')
-        return { model: fakeModel(), close: async () => {} }
-      },
-      notReady: () => (world.ready ? undefined : 'Node a is offline.'),
-      holds: () => this.resuming && !world.ready,
-    })
+    this.service = new RequestService({ links: world.starter, clock: this.clock })
     const alive = {
       publish: (topic: string, payload: string, options: PublishOptions) => {
         if (!this.dead) bus.publish(topic, payload, options)
@@ -73,17 +64,31 @@ class Process {
     }
     this.bridge = new Bridge(alive, this.clock, world.random, {
       generate: (request, listener, asked) =>
-        this.desk.submit(request, this.kept.follow(request, asked, listener)),
-      running: (id) => this.desk.core.has(id),
-      leave: (id) => this.desk.cancel(id),
+        this.service.submit(request, this.kept.follow(request, asked, listener)),
+      running: (id) => this.service.core.has(id),
+      leave: (id) => this.service.cancel(id),
       do: {
         cancel: ({ id }) => {
-          if (this.desk.cancel(id)) return { id }
+          if (this.service.cancel(id)) return { id }
           throw new MdiError('not-found', `No request ${id} is running.`)
         },
       },
     })
-    this.desk.setRing(world.ring)
+    const resuming = () => this.resuming
+    this.service.follow(
+      {
+        get ring() {
+          return world.ring
+        },
+        openText: async () => {
+          if (!world.text) throw new MdiError('not-found', 'There is no model toy here.')
+          return { model: fakeModel(), close: async () => {} }
+        },
+        notReady: () => (world.ready ? undefined : 'Node a is offline.'),
+        holds: () => resuming() && !world.ready,
+      },
+      0,
+    )
     if (world.disk !== '') this.#resume(world.disk)
     this.bridge.start()
   }
@@ -92,13 +97,13 @@ class Process {
     this.resuming = true
     this.clock.after(10_000, () => {
       this.resuming = false
-      this.desk.core.wake()
+      this.service.core.wake()
     })
     for (const kept of readKept(disk)) {
       assert.ok(kept.request)
       const listener = this.bridge.resume(kept.id, kept.origin as Origin)
       const followed = this.kept.follow(kept.request, kept, listener)
-      this.desk.resume(kept.request, followed, kept.runs)
+      this.service.resume(kept.request, followed, kept.runs)
     }
     this.kept.write()
   }
@@ -196,7 +201,7 @@ class World {
       case 'ready':
       case 'unready':
         this.ready = kind === 'ready'
-        process.desk.core.wake()
+        process.service.core.wake()
         return
       case 'text':
       case 'textless':
@@ -213,7 +218,7 @@ class World {
     // Another starter is another process; one that starts no ring any more ends what it ran.
     if (ring?.starter.id !== this.ring?.starter.id) this.starter.restart()
     this.ring = ring
-    this.process.desk.setRing(ring)
+    this.process.service.refresh()
   }
 
   async #kill(): Promise<void> {
@@ -255,11 +260,11 @@ class World {
   }
 
   check(): void {
-    const { desk, kept, clock } = this.process
+    const { service, kept, clock } = this.process
     assert.deepEqual(Object.fromEntries(this.answered), Object.fromEntries(this.asked))
-    assert.deepEqual(desk.core.load, { running: 0, queued: 0 })
-    assert.deepEqual(desk.generations.running, [])
-    assert.equal(desk.owned, 0)
+    assert.deepEqual(service.core.load, { running: 0, queued: 0 })
+    assert.deepEqual(service.generations.running, [])
+    assert.equal(service.owned, 0)
     assert.equal(kept.size, 0)
     assert.equal(this.disk, '[]')
     assert.equal(clock.waiting, 0, 'no timer is left')

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { wyomingVisits } from '../../services/api/wyoming/service.ts'
 import { MdiError } from '../../services/errors.ts'
-import { TcpDoorway } from '../../services/io/links/listener.ts'
+import { TcpDoorway } from '../../services/io/links/doorway.ts'
 import { defaultSampling } from '../../services/model/sampler.ts'
 import { Conversations } from '../../services/requests/conversations.ts'
-import { RequestService, type RequestServiceOptions } from '../../services/requests/service.ts'
+import { RequestService, type RingGuide } from '../../services/requests/service.ts'
 import { Assistant } from '../../services/voice/assistant.ts'
 import { FakeClock } from '../fakes/clock.ts'
 import { FakeStarter, fakeModel, settled } from '../fakes/starter.ts'
@@ -14,19 +14,13 @@ import { WyomingClient } from '../fakes/wyoming.ts'
 const peer = (id: string) => ({ id, addresses: ['here'], port: 1 })
 const ring = { model: 'toy', starter: peer('pi1'), stages: 1, key: 'toy 4096' }
 
-const setUp = (options: Partial<RequestServiceOptions> = {}) => {
+const setUp = (options: Partial<RingGuide> = {}) => {
   const clock = new FakeClock()
   const starter = new FakeStarter(clock)
-  const desk = new RequestService({
-    links: starter,
-    clock,
-    openText: async () => ({ model: fakeModel(), close: async () => {} }),
-    notReady: () => undefined,
-    ...options,
-  })
+  const service = new RequestService({ links: starter, clock })
   const log: string[] = []
   const submit = (id: string, content: string | undefined = undefined) =>
-    desk.submit(
+    service.submit(
       {
         client: 'c',
         text: {
@@ -43,9 +37,17 @@ const setUp = (options: Partial<RequestServiceOptions> = {}) => {
         error: (error: MdiError) => log.push(`${id} ${error.code}: ${error.message}`),
       },
     )
-  desk.setRing(ring)
+  service.follow(
+    {
+      ring,
+      openText: async () => ({ model: fakeModel(), close: async () => {} }),
+      notReady: () => undefined,
+      ...options,
+    },
+    0,
+  )
   starter.up()
-  return { clock, starter, desk, log, submit }
+  return { clock, starter, service, log, submit }
 }
 
 test('a cancel right behind its request ends it, whatever was still to be made for it', async () => {
@@ -53,26 +55,26 @@ test('a cancel right behind its request ends it, whatever was still to be made f
   const opening = new Promise<void>((resolve) => {
     opened = resolve
   })
-  const { desk, submit, starter, log } = setUp({
+  const { service, submit, starter, log } = setUp({
     openText: async () => {
       await opening
       return { model: fakeModel(), close: async () => {} }
     },
   })
   submit('a')
-  assert.equal(desk.cancel('a'), true)
+  assert.equal(service.cancel('a'), true)
   assert.deepEqual(log, ['a cancelled'])
-  assert.deepEqual(desk.core.load, { running: 0, queued: 0 })
+  assert.deepEqual(service.core.load, { running: 0, queued: 0 })
   opened()
   await settled()
   starter.deliver()
   assert.deepEqual(starter.heard, [])
-  assert.equal(desk.cancel('a'), false)
+  assert.equal(service.cancel('a'), false)
 })
 
 test('a cancel while the prompt is made ends it; the id can be used again at once', async () => {
   const made: (() => void)[] = []
-  const { desk, submit, starter, log } = setUp({
+  const { service, submit, starter, log } = setUp({
     openText: async () => ({
       model: fakeModel('toy', () => new Promise((resolve) => made.push(resolve))),
       close: async () => {},
@@ -80,7 +82,7 @@ test('a cancel while the prompt is made ends it; the id can be used again at onc
   })
   submit('a', 'hello')
   await settled()
-  assert.equal(desk.cancel('a'), true)
+  assert.equal(service.cancel('a'), true)
   submit('a', 'hello again')
   await settled()
   assert.equal(made.length, 2)
@@ -93,7 +95,7 @@ test('a cancel while the prompt is made ends it; the id can be used again at onc
 })
 
 test('a text side that cannot be opened is told to whoever asks', async () => {
-  const { submit, log, desk } = setUp({
+  const { submit, log, service } = setUp({
     openText: async () => {
       throw new MdiError('not-found', 'There is no model toy here.')
     },
@@ -101,17 +103,17 @@ test('a text side that cannot be opened is told to whoever asks', async () => {
   submit('a')
   await settled()
   assert.deepEqual(log, ['a not-found: There is no model toy here.'])
-  assert.deepEqual(desk.core.load, { running: 0, queued: 0 })
+  assert.deepEqual(service.core.load, { running: 0, queued: 0 })
 })
 
 test('one who goes away in mid-stream: the ring is told at once, and the next starts', async (t) => {
   // A ring of one has eight places.
-  const { desk, submit, starter, clock } = setUp()
+  const { service, submit, starter, clock } = setUp()
   const listener = new TcpDoorway({
     what: 'The voice service',
     visit: wyomingVisits({
       assistant: new Assistant({
-        core: desk,
+        core: service,
         clock,
         conversations: new Conversations(clock),
         wallClock: { now: () => undefined },
@@ -138,13 +140,13 @@ test('one who goes away in mid-stream: the ring is told at once, and the next st
   const [voice] = [...starter.running.keys()] as [string]
   for (let i = 0; i < 8; i++) submit(`r${i}`)
   await happens(() => starter.running.size === 8)
-  assert.deepEqual(desk.core.load, { running: 8, queued: 1 })
+  assert.deepEqual(service.core.load, { running: 8, queued: 1 })
   starter.token(voice)
   await client.events.next(({ type }) => type === 'handled-chunk')
   client.hangUp()
   await happens(() => starter.heard.includes(`cancel ${voice}`))
   await happens(() => starter.running.has('r7'))
-  assert.deepEqual(desk.core.load, { running: 8, queued: 0 })
+  assert.deepEqual(service.core.load, { running: 8, queued: 0 })
 })
 
 const requestOf = (id: string) => ({
@@ -161,7 +163,7 @@ test('requests of a process before this one: told again, or opened where the rin
   before.starter.token('over')
   before.starter.finish('over')
   // The coordinator is killed; the starter keeps its book.
-  const { desk, starter, log, clock } = setUp()
+  const { service, starter, log, clock } = setUp()
   starter.down()
   starter.ledger = before.starter.ledger
   for (const [id, running] of before.starter.running) starter.running.set(id, running)
@@ -170,7 +172,7 @@ test('requests of a process before this one: told again, or opened where the rin
     end: ({ reason }: { reason: string }) => log.push(`${id} ${reason}`),
     error: (error: MdiError) => log.push(`${id} ${error.message}`),
   })
-  for (const id of ['told', 'over', 'new']) desk.resume(requestOf(id), listen(id), true)
+  for (const id of ['told', 'over', 'new']) service.resume(requestOf(id), listen(id), true)
   await settled()
   starter.up()
   starter.deliver()
@@ -183,15 +185,15 @@ test('requests of a process before this one: told again, or opened where the rin
     ...['told says a', 'over says a', 'over length'],
     ...['told says b', 'told length', 'new says a', 'new length'],
   ])
-  assert.deepEqual(desk.core.load, { running: 0, queued: 0 })
+  assert.deepEqual(service.core.load, { running: 0, queued: 0 })
   assert.equal(clock.waiting, 0)
 })
 
 test('the queue waits while it is held, can be cancelled, and goes on', async () => {
   let held = true
-  const { desk, log, starter } = setUp({ holds: () => held, notReady: () => undefined })
+  const { service, log, starter } = setUp({ holds: () => held, notReady: () => undefined })
   const waits = (id: string) =>
-    desk.resume(
+    service.resume(
       requestOf(id),
       {
         text: () => {},
@@ -203,9 +205,9 @@ test('the queue waits while it is held, can be cancelled, and goes on', async ()
     )
   waits('a')
   waits('b')
-  assert.equal(desk.cancel('a'), true)
+  assert.equal(service.cancel('a'), true)
   held = false
-  desk.core.wake()
+  service.core.wake()
   await settled()
   starter.deliver()
   starter.deliver()
@@ -215,29 +217,29 @@ test('the queue waits while it is held, can be cancelled, and goes on', async ()
 })
 
 test('a kept request whose model cannot be opened is answered', async () => {
-  const { desk, log } = setUp({
+  const { service, log } = setUp({
     openText: async () => {
       throw new MdiError('not-found', 'There is no model toy here.')
     },
   })
-  desk.resume(
+  service.resume(
     requestOf('a'),
     { text: () => {}, end: () => {}, error: ({ message }) => log.push(message) },
     true,
   )
   await settled()
   assert.deepEqual(log, ['There is no model toy here.'])
-  assert.deepEqual(desk.core.load, { running: 0, queued: 0 })
+  assert.deepEqual(service.core.load, { running: 0, queued: 0 })
 })
 
-test('a desk that is closed starts nothing more, ends nothing, and waits for nothing', async () => {
-  const { desk, submit, starter, log, clock } = setUp()
+test('a service that is closed starts nothing more, ends nothing, and waits for nothing', async () => {
+  const { service, submit, starter, log, clock } = setUp()
   for (let i = 0; i < 12; i++) submit(`r${i}`)
   await settled()
   starter.deliver()
   const heard = starter.heard.length
-  assert.ok(heard > 0 && desk.core.load.queued > 0)
-  await desk.close()
+  assert.ok(heard > 0 && service.core.load.queued > 0)
+  await service.close()
   starter.down()
   submit('late')
   await settled()

@@ -45,7 +45,20 @@ test('an id is in use while its request runs, and free when it has ended', () =>
   const again = ear()
   ledger.attach('r', 0, again.listener)
   assert.deepEqual(again.heard, [])
-  assert.deepEqual(heard, ['r 0', 'r error'])
+  assert.deepEqual(heard, ['r 0', 'r error', 'r error'], 'its end, and that another took it over')
+})
+
+test('an owner that is still there is told when another takes its request over', () => {
+  const [first, second] = [ear(), ear()]
+  const ledger = new Ledger()
+  ledger.open('r', first.listener, 0)
+  ledger.token(token('r', 0))
+  // The same owner over the same link: nothing is taken over.
+  ledger.attach('r', 1, first.listener)
+  assert.equal(ledger.attach('r', 0, second.listener), true)
+  ledger.token(token('r', 1))
+  assert.deepEqual(first.heard, ['r 0', 'r error'])
+  assert.deepEqual(second.heard, ['r 0', 'r 1'])
 })
 
 test('what was told to its end is kept for a while; what runs for nobody is named', () => {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Job, JobOutput, Link, LinkEvent, Links, Refusal } from '../../services/ports.ts'
-import { type Part, RingNode } from '../../services/ring/node.ts'
+import { RingNode } from '../../services/ring/node.ts'
+import type { Part } from '../../services/ring/part.ts'
 import type { PlainDraft, VisitFrame } from '../../services/wire/frame.ts'
 import type { Hello } from '../../services/wire/hello.ts'
 import { writeJson } from '../../services/wire/json.ts'
@@ -34,6 +35,8 @@ class HandLinks implements Links {
     if (this.takes) this.sent.push(frame)
     return this.takes
   }
+  hangUp(): void {}
+
   pause(): void {}
 }
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { limits } from '../../services/limits.ts'
-import { type Outcome, Scheduler, type Visit } from '../../services/ring/scheduler.ts'
+import { type Outcome, Scheduler } from '../../services/ring/scheduler.ts'
+import type { Visit } from '../../services/ring/visit.ts'
 import { openOf } from './fakes.ts'
 
 const schedulerOf = (stages = 1, change: { sequences?: number; context?: number } = {}) =>

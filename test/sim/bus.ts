@@ -2,7 +2,13 @@
  * A simulated broker and its clients: retained messages, wills, delays, restarts with or
  * without a memory. No more than MQTT 3.1.1.
  */
-import type { Bus, BusMessage, ConnectionState, PublishOptions } from '../../services/ports.ts'
+import type {
+  BusConnection,
+  BusMessage,
+  ConnectionState,
+  PublishOptions,
+  Will,
+} from '../../services/ports.ts'
 import type { Exit, Process, World } from './world.ts'
 
 type Handler = (message: BusMessage) => void
@@ -48,7 +54,7 @@ export class Broker {
   /** The client is gone without a goodbye: its will is published. */
   gone(client: SimBus): void {
     if (!this.#clients.delete(client)) return
-    this.take(client.will.topic, client.will.payload, true)
+    if (client.will) this.take(client.will.topic, client.will.payload, true)
   }
 
   /** A clean goodbye. */
@@ -58,8 +64,14 @@ export class Broker {
 
   take(topic: string, payload: string, retain: boolean): void {
     this.taken += 1
-    if (retain) this.#retained.set(topic, payload)
+    if (retain && payload === '') this.#retained.delete(topic)
+    else if (retain) this.#retained.set(topic, payload)
     for (const client of this.#clients) client.deliver(topic, payload, false)
+  }
+
+  /** What is retained on a topic. */
+  retained(topic: string): string | undefined {
+    return this.#retained.get(topic)
   }
 
   retainedFor(filter: string): [string, string][] {
@@ -67,25 +79,26 @@ export class Broker {
   }
 }
 
-export type Will = { topic: string; payload: string }
-
-/** The port `Bus` of one process. */
-export class SimBus implements Bus {
+/** The port `BusConnection` of one process. */
+export class SimBus implements BusConnection {
   readonly #broker: Broker
   readonly #process: Process
-  readonly will: Will
+  readonly will: Will | undefined
   readonly #handlers: { filter: string; handler: Handler }[] = []
   readonly #queue: { topic: string; payload: string; options: PublishOptions }[] = []
-  #onConnection: (connection: ConnectionState) => void = () => {}
+  readonly #listeners: ((connection: ConnectionState) => void)[] = []
   #connected = false
   #closed = false
   #arrival = 0
 
-  constructor(broker: Broker, process: Process, will: Will) {
+  constructor(broker: Broker, process: Process, will?: Will) {
     this.#broker = broker
     this.#process = process
     this.will = will
     process.onExit((how) => this.#exit(how))
+  }
+
+  start(): void {
     this.#connect()
   }
 
@@ -100,7 +113,7 @@ export class SimBus implements Bus {
   }
 
   onConnection(handler: (connection: ConnectionState) => void): void {
-    this.#onConnection = handler
+    this.#listeners.push(handler)
   }
 
   close(): Promise<void> {
@@ -125,7 +138,7 @@ export class SimBus implements Bus {
 
   lost(): void {
     this.#connected = false
-    this.#process.soon(() => this.#onConnection({ up: false, reason: 'The broker is away.' }))
+    this.#process.soon(() => this.#tell({ up: false, reason: 'The broker is away.' }))
     this.#connect()
   }
 
@@ -143,10 +156,14 @@ export class SimBus implements Bus {
         for (const { filter } of this.#handlers) this.#tellRetained(filter)
         for (const { topic, payload, options } of this.#queue.splice(0))
           this.#send(topic, payload, options.retain)
-        this.#onConnection({ up: true })
+        this.#tell({ up: true })
       },
       world.between(5, 500),
     )
+  }
+
+  #tell(connection: ConnectionState): void {
+    for (const listener of this.#listeners) listener(connection)
   }
 
   #tellRetained(filter: string): void {

@@ -1,11 +1,14 @@
 /** A whole cluster in simulated time: broker, coordinator, nodes; and what must hold of it. */
+import type { Plan } from '../../services/control/plan.ts'
 import { limits } from '../../services/limits.ts'
+import { buildTopic } from '../../services/wire/topics.ts'
 import { Broker } from './bus.ts'
-import type { ControlMutation } from './controlmutations.ts'
+import { SimCoordinator } from './coordinator.ts'
+import { type Disk, emptyDisk } from './disk.ts'
 import type { Speed } from './engine.ts'
-import { Head, type HeadDisk } from './head.ts'
-import { type Disk, Member } from './member.ts'
+import { SimGateway } from './gateway.ts'
 import { Network } from './net.ts'
+import { SimNode } from './node.ts'
 import { Request, randomOpen } from './requests.ts'
 import { Violation, type World } from './world.ts'
 
@@ -25,87 +28,100 @@ export class Cluster {
   readonly network: Network
   readonly broker: Broker
   readonly disks = new Map<string, Disk>()
-  readonly members = new Map<string, Member>()
+  readonly members = new Map<string, SimNode>()
   readonly requests: Request[] = []
   /** Ids under which two have come, of which it is open who stays. */
   readonly disputed = new Set<string>()
-  readonly disk: HeadDisk = { plan: undefined }
-  head: Head
+  readonly disk = emptyDisk()
+  head: SimCoordinator
+  readonly gateway: SimGateway
   /** When something last went wrong that ends requests. */
   troubleAt = Number.NEGATIVE_INFINITY
-  plans = 0
   #nextRequest = 1
 
-  readonly mutation: Omit<ControlMutation, 'name'>
-
-  constructor(world: World, options: ClusterOptions, mutation?: ControlMutation) {
+  constructor(world: World, options: ClusterOptions) {
     this.world = world
-    this.mutation = mutation ?? {}
     this.options = options
     this.network = new Network(world, options)
     this.broker = new Broker(world)
-    this.head = new Head(this, this.broker, 'coord', this.disk)
+    this.head = new SimCoordinator(this, this.broker, 'coord', this.disk)
+    this.gateway = new SimGateway(this, this.broker, 'gate')
     for (let i = 0; i < options.nodes; i++) this.boot(`n${i}`)
     world.check = () => this.#check()
   }
 
   /** Starts a node's process; its disk is that of the one before it. */
-  boot(id: string): Member {
-    const disk = this.disks.get(id) ?? { desired: undefined, layers: new Set(), highest: 0 }
+  boot(id: string): SimNode {
+    const disk = this.disks.get(id) ?? emptyDisk()
     this.disks.set(id, disk)
-    const member = new Member(this, this.broker, id, id, disk)
+    const member = new SimNode(this, this.broker, id, id, disk)
     this.members.set(id, member)
     return member
   }
 
   /** Another board that has the same id. */
-  twin(id: string): Member {
-    const disk = { desired: undefined, layers: new Set<number>(), highest: 0 }
-    return new Member(this, this.broker, id, `${id}twin`, disk)
+  twin(id: string): SimNode {
+    return new SimNode(this, this.broker, id, `${id}twin`, emptyDisk())
   }
 
   /** Of two boards that came together under one id, the one that stayed is the node. */
-  settle(id: string, stayed: Member): void {
+  settle(id: string, stayed: SimNode): void {
     this.members.set(id, stayed)
     this.disks.set(id, stayed.disk)
     this.disputed.delete(id)
   }
 
   bootHead(): void {
-    this.head = new Head(this, this.broker, 'coord', this.disk)
+    this.head = new SimCoordinator(this, this.broker, 'coord', this.disk)
   }
 
   /** A coordinator of another machine, which has planned something of its own before. */
-  rival(): Head {
-    const { plan } = this.disk
-    const epoch = (plan?.epoch ?? 0) + this.world.integer(-3, 3)
-    const kept = plan && { ...structuredClone(plan), epoch: Math.max(1, epoch) }
-    return new Head(this, this.broker, 'rival', { plan: kept })
+  rival(): SimCoordinator {
+    const { plan } = this
+    const disk = emptyDisk()
+    if (plan) {
+      const epoch = Math.max(1, plan.epoch + this.world.integer(-3, 3))
+      disk.config.set('plan', JSON.stringify({ ...plan, epoch }))
+    }
+    return new SimCoordinator(this, this.broker, 'rival', disk)
   }
 
-  planned(epoch: number): void {
-    if (epoch > 0) this.plans += 1
+  #planText: string | undefined
+  #plan: Plan | undefined
+
+  /** The plan that the coordinator keeps. */
+  get plan(): Plan | undefined {
+    const text = this.disk.config.get('plan')
+    if (text !== this.#planText) this.#plan = text === undefined ? undefined : JSON.parse(text)
+    this.#planText = text
+    return this.#plan
   }
 
-  get starter(): Member | undefined {
-    const id = this.disk.plan?.stages[0]?.peer.id
+  get starter(): SimNode | undefined {
+    const id = this.plan?.stages[0]?.peer.id
     return id === undefined ? undefined : this.members.get(id)
   }
 
   get ready(): boolean {
-    return this.head.coordinator.health.ring === 'ready' && this.starter?.ring.whole === true
+    const { health } = this.head.role.coordinator
+    return health.ring === 'ready' && this.starter?.stage.ring.whole === true
   }
 
   /** A request by the coordinator, as those that come by MQTT. */
   request(): Request | undefined {
     const { world, head, options } = this
-    if (head.process.state !== 'up' || head.coordinator.health.ring !== 'ready') return undefined
+    if (
+      head.process.state !== 'up' ||
+      !head.working ||
+      head.role.coordinator.health.ring !== 'ready'
+    )
+      return undefined
     const id = `r${this.#nextRequest++}`
     const request = new Request(world, randomOpen(world, id, options.context), options)
     request.via = 'owner'
     request.excuse = (end) => {
       const recent = world.now - this.troubleAt < limits.lossMs + 3_000
-      const of = ['node-lost', 'not-ready', 'not-found']
+      const of = ['node-lost', 'not-ready', 'no-model', 'not-found']
       return recent && end.error && of.includes(end.error.code) ? 'a fault' : undefined
     }
     this.requests.push(request)
@@ -114,13 +130,34 @@ export class Cluster {
     return request
   }
 
+  /** What is retained of somebody who is there, and is not what that one told last. */
+  get untrue(): string[] {
+    const { broker, head, members, gateway, plan } = this
+    const wrong: string[] = []
+    const look = (topic: string, told: string | undefined) => {
+      if (broker.retained(topic) !== told) wrong.push(topic)
+    }
+    for (const { id, topic, told, process } of members.values())
+      if (process.state === 'up' && !this.disputed.has(id)) look(topic, told)
+    for (const name of ['bridgeState', 'bridgeInfo', 'bridgeHealth'] as const) {
+      const topic = buildTopic(name, {})
+      look(topic, head.told.get(topic))
+    }
+    const { starter, notReady } = gateway.knows
+    if (starter !== plan?.stages[0]?.peer.id) wrong.push(`the gateway would ask ${starter}`)
+    if (plan?.model && notReady !== undefined) wrong.push(`the gateway is told: ${notReady}`)
+    return wrong
+  }
+
   #check(): void {
-    if (this.head.gaveUp) throw new Violation('rival', 'the coordinator gave way to a newcomer')
-    for (const { id, ring, process, gaveUp } of this.members.values()) {
+    const { head } = this
+    if (head.gaveUp) throw new Violation('rival', 'the coordinator gave way to a newcomer')
+    if (head.working && !head.resumed) head.resume(this.requests)
+    for (const { id, stage, process, gaveUp } of this.members.values()) {
       if (gaveUp && !this.disputed.has(id))
         throw new Violation('twin', `${id} gave way to a newcomer`)
-      if (process.state !== 'dead' && ring.held > limits.queueFrames)
-        throw new Violation('queue', `${id} holds ${ring.held} frames`)
+      if (process.state !== 'dead' && stage.ring.held > limits.queueFrames)
+        throw new Violation('queue', `${id} holds ${stage.ring.held} frames`)
     }
   }
 }

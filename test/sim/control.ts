@@ -1,33 +1,33 @@
 /** One seed of a whole cluster: nodes, broker and coordinator come and go under load. */
 import { limits } from '../../services/limits.ts'
-import { writeMessage } from '../../services/wire/topics.ts'
 import { Cluster, type ClusterOptions } from './cluster.ts'
 import type { ControlMutation } from './controlmutations.ts'
-import type { Member } from './member.ts'
+import type { SimNode } from './node.ts'
+import { Strangers } from './strangers.ts'
 import { Violation, World } from './world.ts'
 
 const READY_MS = 25_000
 const FAULTS_UNTIL = 25_000
+/** A node that went with the broker is known to be gone after this time. */
+const GHOST_MS = 50_000
+/** What is not true at the broker is put right within this time. */
+const TRUTH_MS = 10_000
 /** Of two nodes with one id, one that has been there for less is a newcomer too. */
 const NEWCOMER_MS = 16_000
 /** Messages that a twin or a fault may bring; a storm is many times more. */
 const STORM = 4_000
 
-type Fault =
-  | 'node'
-  | 'pause'
-  | 'broker'
-  | 'head'
-  | 'twin'
-  | 'rival'
-  | 'old plan'
-  | 'garbage'
-  | 'load'
-  | 'missed'
+/** What may go wrong; the more often it is named, the more often it does. */
+const faults = [
+  ...['node', 'pause', 'broker', 'broker', 'head', 'head'],
+  ...['twin', 'twin', 'rival', 'rival', 'old plan', 'false plan'],
+  ...['false plan', 'foreign', 'foreign', 'load', 'missed', 'ghost'],
+] as const
 
 class Control {
   readonly world: World
   readonly cluster: Cluster
+  readonly #strangers: Strangers
   #active = 0
   twins = 0
   rivals = 0
@@ -36,7 +36,7 @@ class Control {
   #seconds = 0
   #brokerBackAt = Number.NEGATIVE_INFINITY
 
-  constructor(seed: number, { trace, mutation }: ControlOptions) {
+  constructor(seed: number, { trace }: ControlOptions) {
     this.world = new World(seed)
     this.world.trace = trace
     const { world } = this
@@ -53,15 +53,16 @@ class Control {
       kernelFrames: world.pick([0, 100]),
       speed: { job: world.pick([1, 8]), row: world.pick([0.3, 2]) },
     }
-    this.cluster = new Cluster(world, options, mutation)
+    this.cluster = new Cluster(world, options)
+    this.#strangers = new Strangers(this.cluster)
   }
 
-  go(): void {
+  async go(): Promise<void> {
     const { world, cluster } = this
     if (world.chance(0.3)) this.#newcomers()
-    world.runUntil(world.pick([2_000, 18_000]))
+    await world.runSettled(world.pick([2_000, 18_000]))
     cluster.head.load('first')
-    this.#awaitReady('after the first load')
+    await this.#awaitReady('after the first load')
     for (let at = 0; at < FAULTS_UNTIL; at += world.between(50, 1_500))
       world.after(at, () => cluster.request())
     let at = 0
@@ -69,34 +70,45 @@ class Control {
       at += world.between(200, FAULTS_UNTIL / 4)
       world.after(at, () => this.#fault())
     }
-    world.runUntil(world.now + FAULTS_UNTIL)
-    if (!world.runUntil(world.now + 60_000, () => this.#active === 0))
+    await world.runSettled(world.now + FAULTS_UNTIL)
+    if (!(await world.runSettled(world.now + 60_000, () => this.#active === 0)))
       throw new Error('a fault never ends')
-    this.#awaitReady('after the last fault')
+    await this.#awaitReady('after the last fault')
     for (let i = 0; i < 3; i++) cluster.request()
-    this.#awaitEnds()
+    await this.#awaitEnds()
+    await this.#awaitTruth()
     if (cluster.broker.taken > STORM)
       throw new Violation('storm', `${cluster.broker.taken} messages at the broker`)
   }
 
-  #awaitReady(when: string): void {
+  async #awaitReady(when: string): Promise<void> {
     const { world, cluster } = this
     const { head } = cluster
     // Whoever asked for a load is answered, whatever became of it.
     const loaded = () =>
       head.asked.every((reply) => head.outcomes.has(reply)) &&
-      (cluster.disk.plan?.model ? cluster.ready : true)
-    if (world.runUntil(world.now + READY_MS, loaded)) return
-    const { health } = cluster.head.coordinator
+      (cluster.plan?.model ? cluster.ready : true)
+    if (await world.runSettled(world.now + READY_MS, loaded)) return
+    const { health } = cluster.head.role.coordinator
     throw new Violation('ready', `the ring is not ready ${when}: ${JSON.stringify(health)}`)
   }
 
-  #awaitEnds(): void {
+  /** What strangers left on our topics is put right. */
+  async #awaitTruth(): Promise<void> {
+    const { world, cluster } = this
+    const { length } = cluster.untrue
+    if (length === 0) return
+    if (await world.runSettled(world.now + TRUTH_MS, () => cluster.untrue.length === 0)) return
+    throw new Violation('retained', `${cluster.untrue.join(', ')} stays wrong`)
+  }
+
+  async #awaitEnds(): Promise<void> {
     const { world, cluster } = this
     const told = () => cluster.requests.reduce((sum, r) => sum + r.told + (r.ended ? 1 : 0), 0)
     for (;;) {
       const before = told()
-      if (world.runUntil(world.now + 20_000, () => cluster.requests.every((r) => r.ended))) return
+      const ended = () => cluster.requests.every((r) => r.ended)
+      if (await world.runSettled(world.now + 20_000, ended)) return
       if (told() > before) continue
       const open = cluster.requests.filter((r) => !r.ended).map((r) => r.open.id)
       throw new Violation('hang', `nothing comes of ${open.join(', ')} any more`)
@@ -111,7 +123,7 @@ class Control {
     this.#active += 1
     cluster.disputed.add(id)
     world.after(world.between(0, 2_000), () => {
-      const pair = [cluster.members.get(id) as Member, cluster.twin(id)] as const
+      const pair = [cluster.members.get(id) as SimNode, cluster.twin(id)] as const
       const began = world.now
       const look = () => {
         // Both may play the part until one gives up.
@@ -130,21 +142,7 @@ class Control {
 
   #fault(): void {
     const { world } = this
-    const kinds: Fault[] = [
-      'node',
-      'pause',
-      'broker',
-      'broker',
-      'head',
-      'head',
-      'twin',
-      'rival',
-      'old plan',
-      'garbage',
-      'load',
-      'missed',
-    ]
-    const kind = world.pick(kinds)
+    const kind = world.pick(faults)
     const ms = world.between(200, world.pick([1_500, 6_000]))
     world.log('FAULT', () => `${kind} for ${(ms / 1000).toFixed(2)} s`)
     if (kind === 'node' || kind === 'pause') this.#node(kind, ms)
@@ -154,7 +152,10 @@ class Control {
     else if (kind === 'rival') this.#rival()
     else if (kind === 'load') this.#load()
     else if (kind === 'missed') this.#missed(ms)
-    else this.#message(kind)
+    else if (kind === 'ghost') this.#ghost()
+    else if (kind === 'old plan') this.#strangers.oldPlan()
+    else if (kind === 'false plan') this.#strangers.falsePlan()
+    else this.#strangers.foreign()
   }
 
   #during(ms: number, mend: () => void): void {
@@ -165,9 +166,14 @@ class Control {
     })
   }
 
+  get falsePlans(): number {
+    return this.#strangers.falsePlans
+  }
+
   /** From now until it is mended and known, requests may end. */
   #trouble(): void {
-    this.cluster.troubleAt = this.world.now
+    const { cluster, world } = this
+    cluster.troubleAt = Math.max(cluster.troubleAt, world.now)
   }
 
   #node(kind: 'node' | 'pause', ms: number): void {
@@ -308,14 +314,25 @@ class Control {
     })
   }
 
-  /** What a stranger may publish: a plan of an older epoch, or no plan at all. */
-  #message(kind: 'old plan' | 'garbage'): void {
+  /** Broker and a node lose power together: the broker remembers that the node is online. */
+  #ghost(): void {
     const { world, cluster } = this
-    const id = `n${world.integer(0, cluster.options.nodes - 1)}`
-    const topic = `mdi/desired/${id}`
-    const old = writeMessage('desired', { epoch: 0, cluster: 'sim', assignment: null })
-    if (cluster.broker.up)
-      cluster.broker.take(topic, kind === 'garbage' ? '{"epoch":' : old, world.chance(0.5))
+    const { head, broker } = cluster
+    const member = world.pick([...cluster.members.values()])
+    if (this.#active > 0 || !broker.up || !head.working || head.process.state !== 'up') return
+    if (member.process.state !== 'up' || cluster.disputed.has(member.id)) return
+    // Until the node is known to be gone, requests are sent to it.
+    cluster.troubleAt = world.now + GHOST_MS
+    member.process.kill('power')
+    broker.stop(world.chance(0.7))
+    this.#during(2_000, () => this.#brokerBack())
+    this.#during(GHOST_MS, () => {
+      this.#trouble()
+      const known = head.role.coordinator.nodes.find((n) => n.id === member.id)
+      if (head === cluster.head && head.working && known?.state === 'online')
+        throw new Violation('ghost', `${member.id} is gone, and believed to be there`)
+      cluster.boot(member.id)
+    })
   }
 }
 
@@ -329,13 +346,30 @@ export type ControlResult = {
   twins: number
   rivals: number
   pairs: number
+  falsePlans: number
 }
 
 /** Runs one seed. @throws Violation, or whatever the code under test throws */
-export const runControl = (seed: number, options: ControlOptions = {}): ControlResult => {
+export const runControl = async (
+  seed: number,
+  options: ControlOptions = {},
+): Promise<ControlResult> => {
+  const restore = options.mutation?.plant() ?? (() => {})
+  // What a member throws where nobody waits for it would end its process.
   const control = new Control(seed, options)
-  control.go()
-  const { cluster, twins, rivals, pairs } = control
-  const { requests, plans, broker } = cluster
-  return { seed, requests: requests.length, plans, messages: broker.taken, twins, rivals, pairs }
+  const unawaited = (error: unknown) => {
+    control.world.failure ??= error
+  }
+  process.on('unhandledRejection', unawaited)
+  try {
+    await control.go()
+  } finally {
+    restore()
+    process.off('unhandledRejection', unawaited)
+  }
+  const { cluster, twins, rivals, pairs, falsePlans } = control
+  const { requests, broker, plan } = cluster
+  const met = { twins, rivals, pairs, falsePlans }
+  const plans = plan?.epoch ?? 0
+  return { seed, requests: requests.length, plans, messages: broker.taken, ...met }
 }

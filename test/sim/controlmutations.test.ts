@@ -7,13 +7,13 @@ import { controlMutations } from './controlmutations.ts'
 const SEEDS = 150
 
 for (const mutation of controlMutations)
-  test(`finds a planted bug: ${mutation.name}`, () => {
+  test(`finds a planted bug: ${mutation.name}`, async () => {
     for (let seed = 1; seed <= SEEDS; seed++) {
       try {
-        runControl(seed, { mutation })
+        await runControl(seed, { mutation })
       } catch {
         // It must be the bug that is found: without it the seed is good.
-        runControl(seed)
+        await runControl(seed)
         return
       }
     }

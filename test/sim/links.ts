@@ -67,6 +67,10 @@ export class SimLinks implements Links {
     return this.#byKey.get(link.key)?.end.send(frame) ?? false
   }
 
+  hangUp(link: Link, reason: string): void {
+    this.#byKey.get(link.key)?.end.close(reason)
+  }
+
   pause(): void {
     throw new Error('not simulated')
   }

@@ -6,7 +6,8 @@
 import { limits } from '../../services/limits.ts'
 import { sequencesFor } from '../../services/plan/places.ts'
 import { Owner } from '../../services/requests/owner.ts'
-import { type Part, RingNode } from '../../services/ring/node.ts'
+import { RingNode } from '../../services/ring/node.ts'
+import type { Part } from '../../services/ring/part.ts'
 import { FakeEngine, type Speed } from './engine.ts'
 import type { SimLinks } from './links.ts'
 import { HIDDEN, VOCAB } from './model.ts'
@@ -237,7 +238,7 @@ export class Ring {
 
   #excuse(code: string | undefined): string | undefined {
     const recent = this.world.now - this.troubleAt < limits.lossMs + 3_000
-    const of = ['node-lost', 'not-ready', 'not-found']
+    const of = ['node-lost', 'not-ready', 'no-model', 'not-found']
     return recent && code && of.includes(code) ? 'a fault' : undefined
   }
 

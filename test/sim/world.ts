@@ -28,6 +28,8 @@ export class World {
   readonly #heap: Entry[] = []
   #order = 0
   #next: () => number
+  /** What a member threw where nobody waits for it: it ends the run. */
+  failure: unknown
   now = 0
   steps = 0
   readonly seed: number
@@ -76,6 +78,22 @@ export class World {
     return () => {
       entry.run = undefined
     }
+  }
+
+  /** As `runUntil`, with members that await: their promises are settled between the steps. */
+  async runSettled(at: number, done: () => boolean = () => false): Promise<boolean> {
+    for (;;) {
+      await new Promise((resolve) => setImmediate(resolve))
+      if (this.failure) throw this.failure
+      if (done()) return true
+      const first = this.#heap[0]
+      if (!first || first.at > at) break
+      this.#pop()
+      this.now = Math.max(this.now, first.at)
+      this.#do(first)
+    }
+    this.now = Math.max(this.now, at)
+    return done()
   }
 
   /** Runs until a moment, or until a condition holds. @returns whether it held */

@@ -204,7 +204,7 @@ test('unload: the nodes drop the model, and whoever asks is told', async () => {
     }),
   )
   await assert.rejects(cluster.generate({ prompt: 'Hello' }), {
-    code: 'not-ready',
+    code: 'no-model',
     message: /No model is loaded/,
   })
 })

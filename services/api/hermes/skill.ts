@@ -11,7 +11,7 @@ const END_SESSION = 'hermes/dialogueManager/endSession'
 const NLU = 'hermes/nlu/intentNotRecognized'
 const SAY = 'hermes/tts/say'
 
-/** Within a session both topics tell of the same utterance: the dialogue's is waited for. */
+/** In a session both topics tell of the same utterance. The dialogue's is waited for. */
 const DIALOGUE_MS = 300
 const FORGET_MS = 5_000
 

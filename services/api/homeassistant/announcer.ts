@@ -1,7 +1,7 @@
 /**
- * What a gateway tells the house of the ring: state on our topics, and Home Assistant's
- * discovery. It is retained at the house's broker, so it is also put right there: a board that
- * went offline or was removed while no gateway ran.
+ * What a gateway tells the home about the ring: state on our topics, and Home Assistant's discovery.
+ * The home's broker retains it. So a board that went offline or was removed while no gateway ran is
+ * put right there.
  */
 
 import type { RequestClient } from '../../client/ask.ts'
@@ -19,15 +19,15 @@ import { birthTopic, Discovery } from './discovery.ts'
 export type OwnLoad = Pick<BridgeHealth, 'running' | 'queued' | 'tokensPerSecond'>
 
 export type AnnouncerOptions = {
-  /** The house's broker, with topics under our names. */
+  /** The home's broker, with topics under our names. */
   bus: Bus
   /** A topic of ours as it is there. */
   place(topic: string): string
   /** Root of Home Assistant's topics. */
   discovery: string
   cluster: string
-  watch: ClusterView
-  forward: Pick<RequestClient, 'ask'>
+  view: ClusterView
+  client: Pick<RequestClient, 'ask'>
   own(): OwnLoad
   /** Whether info, health and models are told; where the coordinator does, they are not. */
   bridge: boolean
@@ -39,7 +39,7 @@ export class Announcer {
   readonly #discovery: Discovery
   /** What was told last on each retained topic: it is told again only when it has changed. */
   readonly #told = new Map<string, string>()
-  /** Boards of our cluster that the house's broker has retained. */
+  /** Boards of our cluster that the home's broker has retained. */
   readonly #boards = new Map<string, Board>()
   #models: string[] = []
   #on = false
@@ -59,7 +59,7 @@ export class Announcer {
     })
   }
 
-  /** From now on it tells, everything anew; or no longer. */
+  /** Turns it on or off. When it is turned on, everything is told again. */
   turn(on: boolean): void {
     this.#on = on
     this.#stopSweep()
@@ -92,14 +92,14 @@ export class Announcer {
   #tellAll(): void {
     this.#told.clear()
     this.#tellBridge()
-    const { nodes } = this.#options.watch
+    const { nodes } = this.#options.view
     for (const node of new Set([...nodes.keys(), ...this.#boards.keys()])) this.#tellBoard(node)
     void this.#askModels()
   }
 
   #tellBridge(): void {
-    const { watch, bridge, own } = this.#options
-    const { info, health } = watch
+    const { view, bridge, own } = this.#options
+    const { info, health } = view
     if (bridge && health) {
       const { running, queued, tokensPerSecond } = own()
       const all = {
@@ -120,7 +120,7 @@ export class Announcer {
   async #askModels(): Promise<void> {
     if (!this.#on) return
     try {
-      const { models } = await this.#options.forward.ask('models', {})
+      const { models } = await this.#options.client.ask('models', {})
       this.#models = models.map(({ name }) => name)
       this.#tellBridge()
     } catch (error) {
@@ -130,15 +130,15 @@ export class Announcer {
   }
 
   #boardOf(node: string): Board | undefined {
-    const { watch, cluster } = this.#options
-    const state = watch.nodes.get(node)
+    const { view, cluster } = this.#options
+    const state = view.nodes.get(node)
     if (state?.state !== 'online') {
-      // Of another that is offline it is not known whose it is, if the house does not know it.
-      const ours = state || (watch.offline.has(node) && this.#boards.has(node))
+      // An offline board that the home does not know may be of another cluster.
+      const ours = state || (view.offline.has(node) && this.#boards.has(node))
       return ours ? this.#offline(node) : undefined
     }
     const { phase, first = 0, end = 0 } = state.assignment
-    const vitals = watch.vitals.get(node)
+    const vitals = view.vitals.get(node)
     return {
       state: 'online',
       cluster,
@@ -171,7 +171,7 @@ export class Announcer {
     this.#retain(buildTopic('board', { node }), writeMessage('board', board))
   }
 
-  /** A board as the house's broker has it; ours come back, too. */
+  /** A board as the home's broker has it; ours come back, too. */
   #heard({ topic, payload }: BusMessage): void {
     const node = matchTopic(topic)?.parameters.node ?? ''
     if (payload.length === 0) {
@@ -183,7 +183,7 @@ export class Announcer {
       if (board.cluster !== this.#options.cluster) return
       this.#boards.set(node, board)
     } catch (error) {
-      // Somebody else's message on our topic: as if nothing had come.
+      // A message of somebody else on our topic is ignored.
       if (!(error instanceof MdiError)) throw error
       return
     }
@@ -192,14 +192,14 @@ export class Announcer {
 
   /** Takes boards away that the ring no longer has, when those it has have had time to come. */
   #sweep(): void {
-    const { clock, forward, watch } = this.#options
+    const { clock, client, view } = this.#options
     this.#stopSweep = clock.after(limits.goneBoardMs, async () => {
       this.#sweep()
       try {
-        const { nodes } = await forward.ask('status', {})
+        const { nodes } = await client.ask('status', {})
         const known = new Set(nodes.map(({ id }) => id))
         for (const node of this.#boards.keys()) {
-          if (watch.nodes.has(node) || watch.offline.has(node)) continue
+          if (view.nodes.has(node) || view.offline.has(node)) continue
           if (!known.has(node)) this.#gone(node)
           else
             this.#retain(buildTopic('board', { node }), writeMessage('board', this.#offline(node)))

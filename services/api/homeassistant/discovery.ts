@@ -2,13 +2,15 @@
  * Home Assistant's MQTT discovery: what its devices are, as retained messages. Topics here are
  * Home Assistant's own (`homeassistant/…`); ours come from the table.
  */
+
+import { checksum } from '../../wire/bytes.ts'
 import type { Board, BridgeInfo } from '../../wire/control.ts'
 import { buildTopic } from '../../wire/topics.ts'
 
 export type DiscoveryOptions = {
   /** Root of Home Assistant's topics. */
   root: string
-  /** A topic of our table as it is at the house's broker. */
+  /** A topic of our table as it is at the home's broker. */
   place(topic: string): string
   version: string
   cluster: string
@@ -19,7 +21,15 @@ export type Told = { topic: string; payload: string }
 
 type Json = Record<string, unknown>
 
-const idOf = (text: string): string => text.replace(/[^A-Za-z0-9_-]/g, '_')
+/**
+ * A name as a part of an id of Home Assistant's. Names that would become one id stay two: where something
+ * was replaced, a checksum tells them apart.
+ */
+const idOf = (text: string): string => {
+  const id = text.replace(/[^A-Za-z0-9_-]/g, '_')
+  if (id === text) return id
+  return `${id}_${checksum(Buffer.from(text)).toString(16).padStart(8, '0').slice(0, 4)}`
+}
 
 /** Says `online` when Home Assistant has started. */
 export const birthTopic = (root: string): string => `${root}/status`

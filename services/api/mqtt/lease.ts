@@ -1,6 +1,6 @@
 /**
- * Which part a gateway has at the house's broker. One gateway answers there; others wait until
- * it ends. Where the house's broker turns out to be the ring's own, requests are answered by the
+ * Which part a gateway has at the home's broker. One gateway answers there; others wait until
+ * it ends. Where the home's broker turns out to be the ring's own, requests are answered by the
  * coordinator already, and a gateway that heard its own forwarded requests would forward them
  * for ever. No comparing of addresses tells that: a message of one's own does. Pure.
  */
@@ -13,8 +13,8 @@ import { buildTopic, optionsOf, readMessage, writeMessage } from '../../wire/top
 export type Role = 'unknown' | 'answers' | 'waits' | 'shared'
 
 export type HomeLeaseOptions = {
-  /** The house's broker, with topics under our own names. */
-  house: Bus
+  /** The home's broker, with topics under our own names. */
+  home: Bus
   ring: Bus
   /** Our topics have the same names at both: at one broker they would be the same topics. */
   sameNames: boolean
@@ -30,11 +30,11 @@ export class HomeLease {
   readonly #options: HomeLeaseOptions
   readonly #probe: string
   #role: Role = 'unknown'
-  #houseUp = false
+  #homeUp = false
   #ringUp = false
   /** The last probe; what is retained has come when it has. */
   #number = 0
-  #houseKnown = false
+  #homeKnown = false
   #ringKnown = false
   /** Another gateway says that it is there. */
   #other = false
@@ -51,14 +51,14 @@ export class HomeLease {
   }
 
   start(): void {
-    const { house, ring, sameNames } = this.#options
-    house.subscribe(stateTopic, (message) => this.#state(message))
-    house.subscribe(this.#probe, (message) => this.#atHouse(message))
+    const { home, ring, sameNames } = this.#options
+    home.subscribe(stateTopic, (message) => this.#state(message))
+    home.subscribe(this.#probe, (message) => this.#atHome(message))
     if (sameNames) ring.subscribe(this.#probe, (message) => this.#atRing(message))
-    house.onConnection(({ up }) => this.#houseIs(up))
+    home.onConnection(({ up }) => this.#homeIs(up))
     ring.onConnection(({ up }) => {
       this.#ringUp = up
-      if (up && sameNames && this.#houseUp) this.#ask()
+      if (up && sameNames && this.#homeUp) this.#ask()
     })
   }
 
@@ -72,12 +72,12 @@ export class HomeLease {
     this.#ended = true
     this.#stopTimer()
     if (this.#role === 'answers')
-      this.#options.house.publish(stateTopic, this.offline, optionsOf('bridgeState'))
+      this.#options.home.publish(stateTopic, this.offline, optionsOf('bridgeState'))
   }
 
-  #houseIs(up: boolean): void {
+  #homeIs(up: boolean): void {
     if (this.#role === 'shared' || this.#ended) return
-    this.#houseUp = up
+    this.#homeUp = up
     this.#stopTimer()
     this.#other = false
     this.#be('unknown')
@@ -87,21 +87,21 @@ export class HomeLease {
   #ask(): void {
     if (this.#role === 'shared' || this.#ended) return
     this.#number += 1
-    this.#houseKnown = false
+    this.#homeKnown = false
     this.#ringKnown = !this.#options.sameNames
-    this.#publish('house')
+    this.#publish('home')
   }
 
-  #publish(from: 'house' | 'ring'): void {
+  #publish(from: 'home' | 'ring'): void {
     const message = writeMessage('gateway', { from, number: this.#number })
     this.#options[from].publish(this.#probe, message, optionsOf('gateway'))
   }
 
-  #atHouse(message: BusMessage): void {
+  #atHome(message: BusMessage): void {
     const probe = read('gateway', message)
     if (probe?.from === 'ring') this.#share()
-    if (probe?.from !== 'house' || probe.number !== this.#number) return
-    this.#houseKnown = true
+    if (probe?.from !== 'home' || probe.number !== this.#number) return
+    this.#homeKnown = true
     if (this.#ringKnown) this.#decide()
     // One broker tells the ring's connection of this probe before it tells of the next.
     else if (this.#ringUp) this.#publish('ring')
@@ -114,7 +114,7 @@ export class HomeLease {
 
   #atRing(message: BusMessage): void {
     const probe = read('gateway', message)
-    if (probe?.from === 'house') this.#share()
+    if (probe?.from === 'home') this.#share()
     if (probe?.from !== 'ring' || probe.number !== this.#number) return
     this.#ringKnown = true
     this.#decide()
@@ -126,15 +126,15 @@ export class HomeLease {
   }
 
   #decide(): void {
-    if (!this.#houseKnown || !this.#ringKnown || this.#role === 'shared' || this.#ended) return
+    if (!this.#homeKnown || !this.#ringKnown || this.#role === 'shared' || this.#ended) return
     if (this.#other) this.#be('waits')
     else if (this.#role !== 'answers') this.#claim()
   }
 
   #claim(): void {
-    const { house, instance } = this.#options
+    const { home, instance } = this.#options
     const online = writeMessage('bridgeState', { state: 'online', instance })
-    house.publish(stateTopic, online, optionsOf('bridgeState'))
+    home.publish(stateTopic, online, optionsOf('bridgeState'))
     this.#be('answers')
   }
 
@@ -165,7 +165,7 @@ const read = <T extends 'gateway' | 'bridgeState'>(name: T, { topic, payload }: 
   try {
     return readMessage(name, topic, payload)
   } catch (error) {
-    // Somebody else's message on our topic: as if nothing had come.
+    // A message of somebody else on our topic is ignored.
     if (!(error instanceof MdiError)) throw error
     return undefined
   }

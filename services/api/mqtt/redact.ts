@@ -1,4 +1,4 @@
-/** What of the ring is told to the house: how it stands, and not where it can be reached. */
+/** What of the ring is told to the home: how it stands, and not where it can be reached. */
 import type { BridgeInfo, Online } from '../../wire/control.ts'
 import type { VerbData } from '../../wire/verbs.ts'
 
@@ -30,7 +30,7 @@ const openNode = (node: Online): Online => ({
   ...(node.ring && { ring: reasonOf(node.ring) }),
 })
 
-/** The answer to `status` for the house. */
+/** The answer to `status` for the home. */
 export const openStatus = ({ info, health, nodes }: VerbData<'status'>): VerbData<'status'> => ({
   info: openInfo(info),
   health: reasonOf(health),

@@ -1,11 +1,10 @@
-/** Room on a disk, asked before it is used. */
+/** How much room a disk has. */
 import { statfs } from 'node:fs/promises'
 import { codeOf, isDiskFull, MdiError } from '../../errors.ts'
+import { mb } from '../../units.ts'
 
 /** Left free for everything else. */
 const RESERVE_BYTES = 64 << 20
-
-const mb = (n: number): string => `${Math.ceil(n / 1e6).toLocaleString('en')} MB`
 
 /** Bytes that can be written in a folder. */
 export const freeBytes = async (folder: string, spare: number = RESERVE_BYTES): Promise<number> => {
@@ -13,7 +12,7 @@ export const freeBytes = async (folder: string, spare: number = RESERVE_BYTES): 
   return Math.max(0, bavail * bsize - spare)
 }
 
-/** What the file system says against writing into a folder, as a sentence; anything else as it is. */
+/** An error of the file system as a sentence about the folder. Any other error stays as it is. */
 export const writeError = (error: unknown, folder: string): unknown => {
   if (error instanceof MdiError) return error
   if (isDiskFull(error))

@@ -1,6 +1,7 @@
 /** What the machine has: memory that can be given, processor, addresses. */
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { availableParallelism, cpus, hostname, networkInterfaces, totalmem } from 'node:os'
+import { availableParallelism, cpus, hostname, totalmem } from 'node:os'
 import { MdiError } from '../../errors.ts'
 
 const read = (path: string): string | undefined => {
@@ -70,7 +71,7 @@ export const processor = (): { name: string; cores: number } => ({
 
 /**
  * Threads to compute with: as many as the settings say, or one for each core. More than that
- * would only be in each other's way, and thousands end a machine.
+ * would only disturb each other, and thousands would end a machine.
  * @throws MdiError `bad-value` for more than there are cores
  */
 export const threadsFor = (wanted: number | undefined): number => {
@@ -83,19 +84,12 @@ export const threadsFor = (wanted: number | undefined): number => {
   return wanted ?? cores
 }
 
-/** One machine's nodes share its memory: what tells the machine. */
-export const hostKey = (): string => read('/etc/machine-id') || hostname()
-
 /**
- * Addresses at which another node can dial what listens at `host`: that one, or where it is
- * a wildcard every one of this machine, loopback last.
+ * Tells machines apart: the nodes of one share its memory. Cards that were cloned have one
+ * machine-id, so the host's name and the board's serial number count too.
  */
-export const ownAddresses = (host: string): string[] => {
-  if (!['0.0.0.0', '::', ''].includes(host)) return [host]
-  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? [])
-  // A link-local IPv6 address is of use only with the other side's interface name.
-  const usable = all.filter((a) => !(a.family === 'IPv6' && a.address.startsWith('fe80')))
-  const outer = usable.filter((a) => !a.internal).map((a) => a.address)
-  const inner = usable.filter((a) => a.internal).map((a) => a.address)
-  return [...new Set([...outer, ...inner])]
+export const hostKey = (): string => {
+  const serial = read('/proc/device-tree/serial-number')?.replace(/\0/g, '') ?? ''
+  const parts = [read('/etc/machine-id') ?? '', hostname(), serial]
+  return createHash('sha256').update(parts.join(' ')).digest('hex').slice(0, 32)
 }

@@ -1,8 +1,8 @@
 /**
- * Downloads one file so that a break costs nothing: what has come stands in `FILE.part`,
- * beside it in `FILE.state` which content it is a part of. The next try asks for the rest
- * (a range, and only of the same content), and the whole is checked against its hash before
- * it gets its name. Memory does not grow with the file.
+ * Downloads one file so that a break costs nothing. `FILE.part` has the bytes that came, and
+ * `FILE.state` says of which content they are. The next try asks for the rest, as a range of the
+ * same content only. The whole is checked against its hash before it gets its name. Memory does not
+ * grow with the file.
  */
 import { createHash, type Hash } from 'node:crypto'
 import { type FileHandle, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
@@ -122,7 +122,7 @@ class Download {
       throw error
     } finally {
       await this.#handle.close()
-      // Where nothing has come, nothing is left that would look as if.
+      // Nothing came, so no file is left that looks like a part.
       if (this.#have === 0) await this.#clear()
     }
     await rename(this.#part, this.#path)
@@ -225,7 +225,7 @@ class Download {
       for await (const chunk of chunks(response, this.#host)) {
         if (signal?.aborted) throw cancelled()
         await this.#take(chunk)
-        // What comes again, since the server gives no parts, is no progress: it may end there each time.
+        // A server without ranges sends the same bytes again. They are no progress: it may always end there.
         if (this.#have <= this.#furthest) continue
         this.#furthest = this.#have
         progressed()

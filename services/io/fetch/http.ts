@@ -1,6 +1,6 @@
 /**
- * Requests to servers of files: redirects followed without giving secrets away, silence
- * bounded, and what is worth another try told from what is not.
+ * Requests to servers of files. Redirects are followed without giving secrets away, silence has a
+ * bound, and trouble that may pass is told from trouble that will not.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { MdiError } from '../../errors.ts'

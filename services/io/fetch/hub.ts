@@ -43,8 +43,8 @@ const explain = (repo: string, endpoint: string, token: boolean, status: number)
 }
 
 /**
- * `fetch` for the hub's library, with our patience and without our secrets going elsewhere. Answers
- * come whole and bounded, and so are their number: the library itself takes what there is.
+ * `fetch` for the hub's library. It waits as long as we do and sends secrets nowhere else. The size
+ * and the number of answers have bounds, since the library itself takes whatever comes.
  */
 const patientFetch = (patience: Patience): typeof fetch => {
   let answers = 0

@@ -3,6 +3,7 @@ import { errorFrom, MdiError } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { manifestBytes, sha256Of } from '../../model/manifest.ts'
 import type { Store } from '../../ports.ts'
+import { chunkCount, chunkStart } from '../../wire/chunks.ts'
 import type { Fetch } from '../../wire/fetch.ts'
 import { chunkBody, fetchSchema } from '../../wire/fetch.ts'
 import type { PlainFrame } from '../../wire/frame.ts'
@@ -60,9 +61,9 @@ export class WeightServer {
   async #chunk({ what, sha256, index }: Fetch): Promise<{ data: Uint8Array; sha256: string }> {
     if (what === 'record') return this.#store.getChunk(sha256, index)
     const bytes = await this.#manifest(sha256)
-    const from = index * limits.chunkBytes
-    if (from >= bytes.length) throw new MdiError('not-found', `The manifest has no chunk ${index}.`)
-    const data = bytes.subarray(from, from + limits.chunkBytes)
+    if (index >= chunkCount(bytes.length))
+      throw new MdiError('not-found', `The manifest has no chunk ${index}.`)
+    const data = bytes.subarray(chunkStart(index), chunkStart(index + 1))
     return { data, sha256: sha256Of(data) }
   }
 

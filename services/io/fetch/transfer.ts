@@ -1,13 +1,14 @@
 /**
- * Weight transfer, the fetching side: the records that a node lacks, chunk by chunk from the
- * sources that it was told, straight into its store. Memory is bounded by the chunks on
- * their way; what has arrived stays, whatever breaks off.
+ * Weight transfer, the fetching side. The records that a node lacks come chunk by chunk from the
+ * sources that it was told, straight into its store. Only the chunks on their way take memory. What
+ * has arrived stays when the transfer breaks off.
  */
 import { MdiError } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { readManifest } from '../../model/manifest.ts'
 import type { Manifest } from '../../model/spec.ts'
 import type { OnProgress, Store } from '../../ports.ts'
+import { chunkCount, chunkLength, chunkStart } from '../../wire/chunks.ts'
 import type { ModelReference } from '../../wire/control.ts'
 import type { Fetch } from '../../wire/fetch.ts'
 import type { Peer } from '../../wire/values.ts'
@@ -34,10 +35,6 @@ export type Wanted = { sha256: string; bytes: number }
 
 type Target = Pick<Store, 'openRecord' | 'putChunk' | 'sealRecord' | 'hasRecords'>
 
-const chunksOf = (bytes: number): number => Math.ceil(bytes / limits.chunkBytes)
-const lengthOf = (bytes: number, index: number): number =>
-  Math.min(limits.chunkBytes, bytes - index * limits.chunkBytes)
-
 /** Does `work` for each item, at most `width` at once; the first error ends it. */
 const pool = async <T>(
   width: number,
@@ -61,23 +58,24 @@ const pool = async <T>(
   for (const result of results) if (result.status === 'rejected') throw result.reason
 }
 
-const away = ({ code }: MdiError): boolean => code === 'node-lost' || code === 'peer-refused'
+/** Whether a source may be back soon, so that it is worth waiting for it. */
+const away = ({ row }: MdiError): boolean => row.again !== 'never' && !row.person
 
-/** Where a source could not be reached, it is worth waiting for it. */
 const roundsOf = (error: MdiError | undefined): number =>
   error && away(error) ? limits.fetchRoundsAway : limits.fetchRounds
 
-/** Of what several sources answered, what a person can act on: that one lacks it is the least. */
+/** Whether a source has nothing of what was asked; another one may. */
+const lacks = ({ row }: MdiError): boolean => row.elsewhere && row.again === 'never' && !row.content
+
+/** The answer of several sources that helps a person most. That one lacks it helps least. */
 const moreTelling = (a: MdiError | undefined, b: MdiError): MdiError => {
-  const rank = (error: MdiError) => (error.code === 'not-found' ? 0 : away(error) ? 2 : 1)
+  const rank = (error: MdiError) => (lacks(error) ? 0 : away(error) ? 2 : 1)
   return a && rank(a) >= rank(b) ? a : b
 }
 
 /** A source's own words do not say whose they are. */
 const named = (error: MdiError, { peer }: PeerSource): MdiError =>
-  error.code === 'not-found'
-    ? new MdiError('not-found', `Node ${peer.id} lacks it: ${error.message}`)
-    : error
+  lacks(error) ? new MdiError(error.code, `Node ${peer.id} lacks it: ${error.message}`) : error
 
 /** The sources of one transfer. */
 class Sources {
@@ -177,11 +175,11 @@ export const fetchManifest = (
     if (bytes > limits.manifestBytes)
       throw new MdiError('bad-value', `A manifest of ${bytes} bytes is too long.`)
     const whole = new Uint8Array(bytes)
-    for (let index = 0; index < chunksOf(bytes); index++) {
+    for (let index = 0; index < chunkCount(bytes); index++) {
       const { data } = await sources.fetch({ what: 'manifest', sha256, index }, new Set())
-      if (data.length !== lengthOf(bytes, index))
+      if (data.length !== chunkLength(bytes, index))
         throw new MdiError('bad-file', 'The manifest that a peer sent has another length.')
-      whole.set(data, index * limits.chunkBytes)
+      whole.set(data, chunkStart(index))
     }
     return readManifest(whole, sha256)
   })
@@ -210,7 +208,7 @@ export const fetchRecords = (
   })
 
 /** Whether a source sent bytes that are not what they should be. */
-const isWrong = (error: unknown): boolean => error instanceof MdiError && error.code === 'bad-file'
+const isWrong = (error: unknown): boolean => error instanceof MdiError && error.row.content
 
 /** One record. A source whose bytes prove wrong is not asked for it again. */
 const fetchRecord = async (
@@ -229,12 +227,14 @@ const fetchRecord = async (
       counted += n
       add(n)
     }
-    for (const index of held) count(lengthOf(bytes, index))
-    const missing = Array.from({ length: chunksOf(bytes) }, (_, i) => i).filter((i) => !held.has(i))
+    for (const index of held) count(chunkLength(bytes, index))
+    const missing = Array.from({ length: chunkCount(bytes) }, (_, i) => i).filter(
+      (i) => !held.has(i),
+    )
     const used = new Set<PeerSource>()
     await pool(limits.fetchChunks, missing, async (index) => {
       await fetchChunk(store, wanted, index, sources, wrong, used)
-      count(lengthOf(bytes, index))
+      count(chunkLength(bytes, index))
     })
     sources.check()
     try {
@@ -260,7 +260,7 @@ const fetchChunk = async (
 ): Promise<void> => {
   for (;;) {
     const chunk = await sources.fetch({ what: 'record', sha256, index }, wrong)
-    if (chunk.data.length === lengthOf(bytes, index)) {
+    if (chunk.data.length === chunkLength(bytes, index)) {
       try {
         await store.putChunk(sha256, index, chunk.data, chunk.sha256)
         used.add(chunk.source)

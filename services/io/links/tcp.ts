@@ -59,7 +59,7 @@ export class TcpLinks implements Links {
     this.#self = { node, cluster, version, epoch: () => this.#epoch }
   }
 
-  /** What became of those who connected, by number: port scans do no more than count here. */
+  /** How many strangers connected, by what became of them. A port scan only counts here. */
   get strangers(): Readonly<Record<Stranger, number>> {
     return this.#strangers
   }
@@ -140,6 +140,10 @@ export class TcpLinks implements Links {
 
   send(link: Link, frame: VisitFrame | PlainDraft): boolean {
     return this.#byKey.get(link.key)?.connection.send(frame) ?? false
+  }
+
+  hangUp(link: Link, reason: string): void {
+    this.#byKey.get(link.key)?.connection.close(reason)
   }
 
   pause(link: Link, paused: boolean): void {

@@ -88,6 +88,10 @@ export class PacketGuard extends Transform {
 export class Broker {
   readonly #onTrouble: (sentence: string) => void
   readonly #sockets = new Set<Socket>()
+  /** Bytes of what is retained, by topic. */
+  readonly #retained = new Map<string, number>()
+  #retainedBytes = 0
+  #fullTold = false
   /** What each connected client listens to. */
   readonly #filters = new Map<string, Set<string>>()
   #aedes: Aedes | undefined
@@ -108,12 +112,16 @@ export class Broker {
       connectTimeout: limits.brokerConnectMs,
       drainTimeout: limits.brokerConnectMs,
       maxTopicLevels: 16,
-      authorizePublish: (_client, packet, done) =>
-        done(
-          packet.topic.startsWith('$') || packet.payload.length > limits.controlBytes
-            ? new Error('this may not be published')
-            : null,
-        ),
+      authorizePublish: (_client, packet, done) => {
+        const { topic, payload } = packet
+        if (topic.startsWith('$') || payload.length > limits.controlBytes) {
+          done(new Error('this may not be published'))
+          return
+        }
+        // Passed on all the same: MQTT 3.1.1 can only hang up on whoever publishes too much.
+        if (packet.retain && !this.#retains(topic, payload.length)) packet.retain = false
+        done(null)
+      },
     })
     this.#aedes = aedes
     // As an EventEmitter it would throw an error that nobody listens to.
@@ -141,6 +149,26 @@ export class Broker {
     server.on('error', (error) => this.#onTrouble(`The embedded broker: ${error.message}.`))
     const address = server.address()
     return typeof address === 'object' && address ? address.port : port
+  }
+
+  /** Counts what is to be retained. @returns whether there is room for it */
+  #retains(topic: string, payloadBytes: number): boolean {
+    const before = this.#retained.get(topic) ?? 0
+    const bytes = payloadBytes === 0 ? 0 : payloadBytes + Buffer.byteLength(topic)
+    const all = this.#retainedBytes - before + bytes
+    const count = this.#retained.size + (before === 0 && bytes > 0 ? 1 : 0)
+    if (bytes > before && (all > limits.brokerRetainedBytes || count > limits.brokerRetained)) {
+      if (!this.#fullTold)
+        this.#onTrouble(
+          `The embedded broker retains ${this.#retained.size} messages, as many as it may: one on ${topic.slice(0, 100)} is not kept, nor are more. Somebody publishes too much with "retain".`,
+        )
+      this.#fullTold = true
+      return false
+    }
+    this.#retainedBytes = all
+    if (bytes === 0) this.#retained.delete(topic)
+    else this.#retained.set(topic, bytes)
+    return true
   }
 
   /** Whether a client listens to a topic. MQTT 3.1.1 has no way to tell a publisher. */

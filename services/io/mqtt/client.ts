@@ -2,11 +2,12 @@
  * The control plane's bus on MQTT. Speaks version 5 where the broker does and 3.1.1 where it
  * does not; a broker that is away is told about and dialed again, for ever.
  */
-import type { IClientOptions, IPublishPacket, MqttClient } from 'mqtt'
+import type { IClientOptions, IConnackPacket, IPublishPacket, MqttClient } from 'mqtt'
 import mqtt from 'mqtt'
 import { MdiError } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { Bus, BusMessage, ConnectionState, PublishOptions } from '../../ports.ts'
+import { type BrokerAddress, readBrokerUrl, withoutLogins } from '../../wire/brokerurl.ts'
 import { socketWords } from '../links/connection.ts'
 import { Outbox, type Waiting } from './outbox.ts'
 
@@ -33,7 +34,10 @@ export type MqttOptions = {
 const WRONG_VERSION = [1, 132]
 /** PUBACK of version 5 (3.4.2.1): no subscription matches. */
 const NOBODY_LISTENS = 0x10
-const PORTS = { mqtt: 1883, mqtts: 8883, ws: 80, wss: 443 } as const
+/** Bytes of a packet beside topic and payload, at most: header, packet id, lengths, properties. */
+const PACKET_OVERHEAD = 64
+/** Topics whose messages are too long, of which each is told once. */
+const MOST_TOLD = 256
 /** Closed without an answer this often, version 5 is given up too. */
 const SILENT_CLOSES = 2
 
@@ -50,19 +54,20 @@ export const matchesFilter = (filter: string, topic: string): boolean => {
   return wanted.length === levels.length
 }
 
-/** The URL's parts as mqtt.js names them; given a string, it would use the deprecated parser. */
-const addressOf = (url: URL): IClientOptions => {
-  const protocol = url.protocol.slice(0, -1) as 'mqtt' | 'mqtts' | 'ws' | 'wss'
-  const host = url.hostname.replace(/^\[|\]$/g, '')
-  return {
-    protocol,
-    host,
-    port: Number(url.port) || PORTS[protocol],
-    ...(protocol.startsWith('ws') ? { path: `${url.pathname}${url.search}` } : {}),
-    ...(url.username ? { username: decodeURIComponent(url.username) } : {}),
-    ...(url.password ? { password: decodeURIComponent(url.password) } : {}),
-  }
-}
+/** The address's parts as mqtt.js names them; given a string, it would use the deprecated parser. */
+const partsOf = ({
+  protocol,
+  host,
+  port,
+  path,
+  user,
+  password,
+}: BrokerAddress): IClientOptions => ({
+  ...{ protocol, host, port },
+  ...(protocol.startsWith('ws') && { path }),
+  ...(user !== undefined && { username: user }),
+  ...(password !== undefined && { password }),
+})
 
 /** The bus. The constructor does nothing; `start` dials. */
 export class MqttBus implements Bus {
@@ -73,6 +78,14 @@ export class MqttBus implements Bus {
   #client: MqttClient | undefined
   /** Messages (by packet id) sent in this connection and not acknowledged. */
   readonly #sent = new Set<number>()
+  /** QoS 1 messages that the broker takes at once without acknowledging one (MQTT 5, 3.2.2.3.3). */
+  #window = Number.POSITIVE_INFINITY
+  #inFlight = 0
+  /** Messages that wait for room in the window, in their order. */
+  #ready: Waiting[] = []
+  /** The longest packet that the broker takes (MQTT 5, 3.2.2.3.6). */
+  #packetBytes = Number.POSITIVE_INFINITY
+  readonly #tooLongTold = new Set<string>()
   /** Messages of which the broker says that nobody got them, until that is told. */
   readonly #unheard = new Set<number>()
   /** How often the connection was lost during a message. */
@@ -81,7 +94,7 @@ export class MqttBus implements Bus {
   #reason = ''
   #problem = ''
   #silentCloses = 0
-  /** The loss to come is only the change to the other version. */
+  /** The next loss of the connection only changes the version. */
   #fellBack = false
   #closed = false
 
@@ -96,16 +109,10 @@ export class MqttBus implements Bus {
 
   /** Begins to dial. @throws MdiError `bad-value` when the URL is none */
   start(): void {
-    // mqtt.js takes whatever it does not know for some protocol.
-    const url = URL.parse(this.#options.url)
-    if (!url || !Object.hasOwn(PORTS, url.protocol.slice(0, -1)) || url.hostname === '')
-      throw new MdiError(
-        'bad-value',
-        `"${this.#place}" is no broker's address; it looks like mqtt://192.168.1.10:1883.`,
-      )
-    this.#client = mqtt.connect({ ...addressOf(url), ...this.#connectOptions() })
+    const address = readBrokerUrl(this.#options.url)
+    this.#client = mqtt.connect({ ...partsOf(address), ...this.#connectOptions() })
     const client = this.#client
-    client.on('connect', () => this.#connected())
+    client.on('connect', ({ properties }) => this.#connected(properties))
     client.on('message', (topic, payload, packet) => this.#receive(topic, payload, packet))
     client.on('error', (error) => this.#failed(error))
     client.on('close', () => this.#lost())
@@ -128,8 +135,36 @@ export class MqttBus implements Bus {
         `A message for ${topic} has ${bytes} bytes; at most ${limits.controlBytes} go by MQTT.`,
       )
     const message = { topic, payload, options }
-    if (this.#up) this.#send(message)
-    else this.#outbox.keep(message)
+    if (!this.#up) this.#outbox.keep(message)
+    else if (options.qos > 0 && (this.#ready.length > 0 || this.#inFlight >= this.#window)) {
+      this.#ready.push(message)
+      // What waits here has a bound too: the oldest that are worth little go.
+      if (this.#ready.length > limits.busQueue) {
+        const passing = this.#ready.findIndex((m) => m.options.passing)
+        this.#ready.splice(Math.max(0, passing), 1)
+      }
+    } else this.#send(message)
+  }
+
+  /** Sends what waits for room in the window. */
+  #sendReady(): void {
+    while (this.#up && this.#inFlight < this.#window) {
+      const message = this.#ready.shift()
+      if (!message) return
+      this.#send(message)
+    }
+  }
+
+  /** Whether a packet is longer than the broker takes; it would hang up for it. */
+  #isTooLong(topic: string, payload: string): boolean {
+    const bytes = Buffer.byteLength(topic) + Buffer.byteLength(payload) + PACKET_OVERHEAD
+    if (bytes <= this.#packetBytes) return false
+    if (!this.#tooLongTold.has(topic))
+      this.#options.onTrouble?.(
+        `The broker takes packets of ${this.#packetBytes} bytes at most (its max_packet_size); the message on ${topic} has ${bytes} and is not sent.`,
+      )
+    if (this.#tooLongTold.size < MOST_TOLD) this.#tooLongTold.add(topic)
+    return true
   }
 
   subscribe(
@@ -170,8 +205,7 @@ export class MqttBus implements Bus {
   }
 
   get #place(): string {
-    // A password in the URL is not for the log.
-    return this.#options.url.replace(/\/\/[^@/]*@/, '//')
+    return withoutLogins(this.#options.url)
   }
 
   #connectOptions(): IClientOptions {
@@ -195,13 +229,18 @@ export class MqttBus implements Bus {
     }
   }
 
-  #connected(): void {
+  #connected(properties: IConnackPacket['properties'] = {}): void {
+    this.#window = properties.receiveMaximum ?? Number.POSITIVE_INFINITY
+    this.#packetBytes = properties.maximumPacketSize ?? Number.POSITIVE_INFINITY
+    // mqtt.js sends again by itself what was on its way.
+    this.#inFlight = this.#sent.size
     this.#fellBack = false
     this.#silentCloses = 0
     this.#problem = ''
     this.#subscribe([...new Set(this.#subscriptions.map((s) => s.filter))])
     this.#up = true
-    for (const message of this.#outbox.take()) this.#send(message)
+    for (const message of this.#outbox.take())
+      this.publish(message.topic, message.payload, message.options)
     this.#reason = ''
     for (const listener of this.#listeners) listener({ up: true })
   }
@@ -229,8 +268,8 @@ export class MqttBus implements Bus {
   }
 
   /**
-   * What is not acknowledged is sent again after every loss, one message after the other; the
-   * one for which a broker hangs up must not be sent for ever.
+   * A message without acknowledgement is sent again after every loss. A message for which the broker
+   * hangs up must not be sent for ever.
    */
   #giveUpPoison(): void {
     for (const id of this.#sent) {
@@ -283,6 +322,8 @@ export class MqttBus implements Bus {
 
   #send({ topic, payload, options }: Waiting): void {
     const { qos, retain, correlation, heard } = options
+    if (this.#isTooLong(topic, payload)) return
+    if (qos > 0) this.#inFlight += 1
     const properties =
       correlation && this.version === 5 ? { correlationData: Buffer.from(correlation) } : undefined
     this.#client?.publish(
@@ -290,6 +331,10 @@ export class MqttBus implements Bus {
       payload,
       { qos, retain, ...(properties ? { properties } : {}) },
       (error, packet) => {
+        if (qos > 0) {
+          this.#inFlight = Math.max(0, this.#inFlight - 1)
+          this.#sendReady()
+        }
         if (packet?.messageId !== undefined) {
           const unheard = this.#unheard.delete(packet.messageId)
           const known = this.#options.heard?.(topic)

@@ -1,6 +1,6 @@
 /**
- * What waits for the broker while it is away: the last of each retained topic, and others in
- * their order, bounded in number and bytes. Of those, what is passing gives way first.
+ * Messages that wait while the broker is away: the last one of each retained topic, and the others in
+ * their order, with bounds on number and bytes. `passing` messages are dropped first.
  */
 import { limits } from '../../limits.ts'
 import type { PublishOptions } from '../../ports.ts'

@@ -21,6 +21,7 @@ import { planRecord, type RecordPlan } from '../../graph/runtime.ts'
 import { toBlocks } from '../../model/blocks.ts'
 import { dequantize, typeByName } from '../../model/quants.ts'
 import type { RecordTensor } from '../../model/record.ts'
+import { mb } from '../../units.ts'
 
 /** Synchronous access to sealed records, for the engine's own thread. */
 export interface RecordSource {
@@ -78,7 +79,6 @@ export const writeWhole = (
 ): void => {
   const disk = statfsSync(folder)
   const free = disk.bavail * disk.bsize
-  const mb = (n: number) => `${Math.ceil(n / 1e6)} MB`
   if (free < bytes)
     throw new MdiError(
       'disk-full',

@@ -1,40 +1,29 @@
 /**
- * The store in a thread of its own (`storeworker.ts`): SQLite is synchronous, and a card is
+ * The store in a thread of its own (`worker.ts`): SQLite is synchronous, and a card is
  * slow. This is the way to it by messages; nothing here loads SQLite.
  */
-import { Worker } from 'node:worker_threads'
 import { crc32 } from 'node:zlib'
-import { errorFrom, MdiError } from '../../errors.ts'
+import { MdiError } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { parseManifest } from '../../model/manifest.ts'
 import type { Manifest } from '../../model/spec.ts'
 import type { PartialRecord, RecordWriter, Store } from '../../ports.ts'
 import { Digests } from '../digest.ts'
+import { RemoteWorker } from '../rpc.ts'
 import type { LocalStore, StoreOptions } from './operations.ts'
-import type { Call, Failure, Operation, StoreAnswer } from './worker.ts'
+import type { Operation } from './worker.ts'
 
 /** What `workerData.mode` is in the store's thread. */
 export const storeMode = 'store'
 
-const errorOf = (failure: Failure): Error => {
-  if (failure.operating) return errorFrom(failure)
-  const error = new Error(failure.message)
-  if (failure.stack !== undefined) error.stack = failure.stack
-  return error
-}
-
-/** Chunks of a record on their way to the store's thread: more than a transaction, so that reading goes on while one is written. */
+/** Chunks of a record on their way to the store's thread. So reading goes on while one is written. */
 const WRITES_AHEAD = 5
-
-type Waiting = { resolve: (value: unknown) => void; reject: (error: Error) => void }
 
 /** The store, from any thread. `start()` first; `close()` last. */
 export class SqliteStore implements Store {
   readonly #entry: URL | string
   readonly #options: StoreOptions
-  readonly #waiting = new Map<number, Waiting>()
-  #worker: Worker | undefined
-  #calls = 0
+  #worker: RemoteWorker | undefined
   /** Records that were started. */
   #records = 0
   /** Resolves when the imports' calls so far are made: a chunk's waits for its hash. */
@@ -42,7 +31,6 @@ export class SqliteStore implements Store {
   /** Memory that went to the store's thread with bytes and came back. */
   readonly #rooms: ArrayBuffer[] = []
   readonly #digests = new Digests()
-  #ended: Error | undefined
   #closing: Promise<void> | undefined
 
   /**
@@ -61,41 +49,20 @@ export class SqliteStore implements Store {
 
   /** Opens the store. @throws MdiError `store`, `disk-full`, `not-found` (reading only) */
   async start(): Promise<void> {
-    const worker = new Worker(this.#entry, {
-      workerData: { mode: storeMode, options: this.#options },
-    })
+    // An idle store does not keep the process alive.
+    const worker = new RemoteWorker(
+      this.#entry,
+      { mode: storeMode },
+      { unrefIdle: true, ended: () => new MdiError('store', 'The store is closed.') },
+    )
     this.#worker = worker
-    worker.on('message', (answer: StoreAnswer) => this.#settle(answer))
-    worker.on('error', (error) => this.#end(error as Error))
-    worker.on('exit', () => this.#end(new MdiError('store', 'The store is closed.')))
-    const gone = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
     try {
-      await this.#expect(0)
+      await worker.call('open', [this.#options])
     } catch (error) {
-      worker.ref()
-      await gone
+      await worker.call('close', [])
+      await worker.closed()
       throw error
     }
-  }
-
-  /** An idle store does not keep the process alive. */
-  #expect(id: number): Promise<unknown> {
-    this.#worker?.ref()
-    return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }))
-  }
-
-  #settle(answer: StoreAnswer): void {
-    const waiting = this.#waiting.get(answer.id)
-    this.#waiting.delete(answer.id)
-    if (this.#waiting.size === 0) this.#worker?.unref()
-    if (answer.failure) waiting?.reject(errorOf(answer.failure))
-    else waiting?.resolve(answer.value)
-  }
-
-  #end(error: Error): void {
-    this.#ended ??= error
-    for (const { reject } of this.#waiting.values()) reject(error)
-    this.#waiting.clear()
   }
 
   async #call<K extends Operation>(
@@ -103,24 +70,20 @@ export class SqliteStore implements Store {
     values: Parameters<LocalStore[K]>,
     transfer: ArrayBuffer[] = [],
   ): Promise<Awaited<ReturnType<LocalStore[K]>>> {
-    if (this.#ended || !this.#worker)
-      throw this.#ended ?? new Error('the store has not been started')
-    const id = ++this.#calls
-    const answered = this.#expect(id)
-    const call: Call = { id, operation, values }
-    this.#worker.postMessage(call, transfer)
+    if (!this.#worker) throw new Error('the store has not been started')
+    const answered = this.#worker.call(operation, values, { transfer })
     return (await answered) as Awaited<ReturnType<LocalStore[K]>>
   }
 
   /**
-   * Starts a record. Chunks are cut and hashed here while the one before is stored, since
-   * the store's thread has the most to do; an error of one is told by the next call.
+   * Starts a record. Chunks are cut and hashed here while the chunk before is stored, since the store's
+   * thread has the most to do. The next call tells an error.
    */
   async createRecord(): Promise<RecordWriter> {
     const handle = ++this.#records
     const sent: Promise<unknown>[] = []
-    // Calls are answered in their order, and one that fails lets those after it fail: so none
-    // is waited for before the next is made.
+    // Calls are answered in their order, and after one that fails the next fail too. So the next call
+    // is made without waiting.
     const ahead = <T>(call: Promise<T>): Promise<T> => {
       // It is awaited later; until then a failure must not count as unhandled.
       call.catch(() => undefined)
@@ -255,7 +218,7 @@ export class SqliteStore implements Store {
     return this.#call('setConfig', [key, value])
   }
 
-  /** Closes the store; calls made before are answered first. Twice is once. */
+  /** Closes the store after the calls that were made before. It may be called twice. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -263,12 +226,10 @@ export class SqliteStore implements Store {
 
   async #close(): Promise<void> {
     const worker = this.#worker
-    if (!worker || this.#ended) return
-    const gone = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
+    if (!worker || worker.over) return
     // Calls that wait for a chunk's hash count as made.
     await this.#turn
-    await this.#call('close', [])
-    worker.ref()
-    await gone
+    await worker.call('close', [])
+    await worker.closed()
   }
 }

@@ -1,4 +1,4 @@
-/** The store's SQLite files: how they are opened, and what goes wrong with them in a person's words. */
+/** The store's SQLite files: how they are opened, and their errors as sentences. */
 import { existsSync, readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import Database from 'better-sqlite3'
@@ -43,7 +43,7 @@ const damaged = (path: string): MdiError => {
   }
 }
 
-/** The error for a file that is none of ours: of a record's name, only damage can have made it so. */
+/** The error for a file that is not ours. A file with a record's name can only be damaged. */
 const foreign = (path: string): MdiError =>
   [configFile, modelsFile].includes(basename(path))
     ? new MdiError('store', `${path} is not a store of mdi: use another data folder.`)

@@ -3,9 +3,9 @@
  *
  * It holds two databases, and one for each weight record (`recordfile.ts`). `models.sqlite`
  * has the models' manifests, `config.sqlite` identity, epochs and settings. Both are written
- * with synchronous FULL: what was confirmed survives a power cut, so a record's file may go
- * once its model has. They are apart because what is damaged among weights and manifests can
- * be thrown away and fetched again, and the identity must not go with it.
+ * with synchronous FULL: what was confirmed survives a power cut. So a record's file may be removed
+ * as soon as its model is. There are two because a damaged manifest can be fetched again, and the
+ * identity must not be lost with it.
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -84,9 +84,9 @@ export const openConfig = (options: FolderOptions): DatabaseHandle =>
   durable(open(configPath(options.folder), configSchema, options), options)
 
 /**
- * Takes the data folder for this process. The lock is the kernel's (through an exclusive
- * transaction of SQLite on a file of its own), so that it is gone when the process is, in
- * whatever way; the process number beside it only serves the sentence.
+ * Takes the data folder for this process. The lock is the kernel's, by an exclusive transaction of
+ * SQLite on a file of its own. So it is gone when the process is, however that ended. The process
+ * number beside it is for the sentence only.
  * @returns what gives the folder back
  * @throws MdiError `store` when another process, or this one, has it already
  */

@@ -12,6 +12,7 @@ import type { Manifest, RecordRef } from '../../model/spec.ts'
 import { checkText } from '../../model/textcheck.ts'
 import { anotherModel } from '../../model/writer.ts'
 import type { OnProgress, Store } from '../../ports.ts'
+import { chunkCount, chunkLength } from '../../wire/chunks.ts'
 import { requireRoom, writeError } from '../board/disk.ts'
 import { cancelled } from '../fetch/http.ts'
 import { openFolder } from '../file.ts'
@@ -81,10 +82,10 @@ export const exportModel = async (
     let done = 0
     for (const { sha256, bytes } of records)
       await writeSynced(join(partial, RECORDS, sha256), async (handle) => {
-        for (let at = 0, i = 0; at < bytes; at += limits.chunkBytes, i++) {
+        for (let i = 0; i < chunkCount(bytes); i++) {
           if (signal?.aborted) throw cancelled()
           await handle.writeFile((await store.getChunk(sha256, i)).data)
-          done += Math.min(limits.chunkBytes, bytes - at)
+          done += chunkLength(bytes, i)
           onProgress?.({ step: 'exporting', done, total, unit: 'bytes' })
         }
       })

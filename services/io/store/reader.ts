@@ -4,20 +4,10 @@
  */
 import { crc32 } from 'node:zlib'
 import { MdiError } from '../../errors.ts'
-import { limits } from '../../limits.ts'
 import { type RecordTensor, readRecordHeader, recordHeaderLength } from '../../model/record.ts'
+import { chunkLength, chunkOf, chunkStart } from '../../wire/chunks.ts'
 import { type DatabaseHandle, damagedRecord, guarded, type StoreFolder } from './database.ts'
 import { openSealed, sealedPath, setAside } from './recordfile.ts'
-
-/** How many chunks a record of `bytes` has. */
-export const chunkCount = (bytes: number): number => Math.ceil(bytes / limits.chunkBytes)
-
-/** How long chunk `number` of a record is. @throws MdiError `bad-value` beyond its end */
-export const chunkLength = (bytes: number, number: number): number => {
-  if (!Number.isSafeInteger(number) || number < 0 || number >= chunkCount(bytes))
-    throw new MdiError('bad-value', `A record of ${bytes} bytes has no chunk ${number}.`)
-  return Math.min(limits.chunkBytes, bytes - number * limits.chunkBytes)
-}
 
 /** A chunk as it is kept. */
 export type Chunk = { data: Uint8Array; sha256: string }
@@ -117,10 +107,10 @@ export class RecordReader {
   #copy(sha256: string, offset: number, target: Uint8Array): void {
     let at = 0
     while (at < target.length) {
-      const number = Math.floor((offset + at) / limits.chunkBytes)
+      const number = chunkOf(offset + at)
       if (this.#last?.number !== number)
         this.#last = { number, data: this.chunk(sha256, number).data }
-      const from = offset + at - number * limits.chunkBytes
+      const from = offset + at - chunkStart(number)
       const part = this.#last.data.subarray(from, from + target.length - at)
       target.set(part, at)
       at += part.length

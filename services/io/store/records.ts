@@ -10,6 +10,7 @@ import { MdiError } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { addressOf } from '../../model/address.ts'
 import type { PartialRecord } from '../../ports.ts'
+import { chunkCount, chunkLength } from '../../wire/chunks.ts'
 import {
   type DatabaseHandle,
   guarded,
@@ -17,7 +18,7 @@ import {
   type StoreFolder,
   storeError,
 } from './database.ts'
-import { chunkCount, chunkLength, type RecordReader } from './reader.ts'
+import type { RecordReader } from './reader.ts'
 import {
   type ChunkSums,
   closePart,

@@ -1,4 +1,4 @@
-/** What the house is told of the ring, and what is put right there. */
+/** What the home is told of the ring, and what is put right there. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Announcer, type OwnLoad } from '../../../services/api/homeassistant/announcer.ts'
@@ -25,15 +25,15 @@ const health: BridgeHealth = {
 const info: BridgeInfo = {
   ...{ version: '1', protocol: 1, cluster: 'den', epoch: 1, context: 64 },
   coordinator: { id: 'c', addresses: ['192.168.1.2'], port: 4000 },
-  model: { name: 'house', manifest: 'a'.repeat(64), bytes: 1 },
+  model: { name: 'home', manifest: 'a'.repeat(64), bytes: 1 },
   stages: ['n1', 'n2'].map((n, i) => ({ node: n, first: i, end: i + 1 })),
 }
 
 const setUp = async (retained: Record<string, unknown> = {}, own?: Partial<OwnLoad>) => {
-  const brokers = { house: new MemoryBroker(), ring: new MemoryBroker() }
-  const bus = { house: new MemoryBus(brokers.house), ring: new MemoryBus(brokers.ring) }
+  const brokers = { home: new MemoryBroker(), ring: new MemoryBroker() }
+  const bus = { home: new MemoryBus(brokers.home), ring: new MemoryBus(brokers.ring) }
   for (const [topic, value] of Object.entries(retained))
-    brokers.house.publish(topic, JSON.stringify(value), { qos: 1, retain: true })
+    brokers.home.publish(topic, JSON.stringify(value), { qos: 1, retain: true })
   const say = async (topic: string, value: unknown) => {
     const payload = value === '' ? '' : JSON.stringify(value)
     brokers.ring.publish(topic, payload, { qos: 1, retain: true })
@@ -44,27 +44,27 @@ const setUp = async (retained: Record<string, unknown> = {}, own?: Partial<OwnLo
   await say('mdi/bridge/health', health)
   for (const n of ['n1', 'n2']) await say(`mdi/state/${n}`, node(n))
   const clock = new FakeClock()
-  const rebased = new RebasedBus(bus.house, 'attic')
+  const rebased = new RebasedBus(bus.home, 'attic')
   const known: { id: string; state: 'offline' }[] = []
-  const watch: ClusterView = new ClusterView(bus.ring, 'den', (change) => telling.changed(change))
-  const telling: Announcer = new Announcer({
-    ...{ bus: rebased, place: rebased.place, discovery: 'ha', cluster: 'den', watch, clock },
+  const view: ClusterView = new ClusterView(bus.ring, 'den', (change) => announcer.changed(change))
+  const announcer: Announcer = new Announcer({
+    ...{ bus: rebased, place: rebased.place, discovery: 'ha', cluster: 'den', view, clock },
     ...{ bridge: true, own: () => ({ running: 0, queued: 0, tokensPerSecond: 0, ...own }) },
-    forward: {
+    client: {
       ask: (async (verb: string) =>
         verb === 'status' ? { info, health, nodes: known } : { models: [] }) as never,
     },
   })
-  telling.start()
-  watch.start()
-  bus.house.connect()
+  announcer.start()
+  view.start()
+  bus.home.connect()
   bus.ring.connect()
   await settled()
   const start = async () => {
-    telling.turn(true)
+    announcer.turn(true)
     await settled()
   }
-  return { house: brokers.house, ring: brokers.ring, say, clock, start, known, telling, watch }
+  return { home: brokers.home, ring: brokers.ring, say, clock, start, known, announcer, view }
 }
 
 const board = (name: string, cluster = 'den') => ({
@@ -72,23 +72,23 @@ const board = (name: string, cluster = 'den') => ({
 })
 
 test('a board that went offline while no gateway ran is shown so, with its name', async () => {
-  const { house, say, start } = await setUp({ 'attic/board/n9': board('Cellar') })
+  const { home, say, start } = await setUp({ 'attic/board/n9': board('Cellar') })
   await say('mdi/state/n9', { state: 'offline' })
   await start()
-  const told = house.last('attic/board/n9')
+  const told = home.last('attic/board/n9')
   assert.deepEqual([told?.state, told?.name], ['offline', 'Cellar'])
-  // One that never was the house's is none now.
+  // One that never was the home's is none now.
   await say('mdi/state/n8', { state: 'offline' })
-  assert.equal(house.last('attic/board/n8'), undefined)
+  assert.equal(home.last('attic/board/n8'), undefined)
   // And it can be removed.
-  house.publish('ha/device/mdi_den_n9/config', '{}', { qos: 1, retain: true })
+  home.publish('ha/device/mdi_den_n9/config', '{}', { qos: 1, retain: true })
   await say('mdi/state/n9', '')
-  assert.equal(house.last('attic/board/n9'), undefined)
-  assert.equal(house.last('ha/device/mdi_den_n9/config'), undefined)
+  assert.equal(home.last('attic/board/n9'), undefined)
+  assert.equal(home.last('ha/device/mdi_den_n9/config'), undefined)
 })
 
 test('a board that the ring no longer has is taken away, when its time to come is over', async () => {
-  const { house, start, clock, known } = await setUp({
+  const { home, start, clock, known } = await setUp({
     'attic/board/n7': board('Gone'),
     'attic/board/n6': board('Known'),
     'attic/board/x': board('Else’s', 'other'),
@@ -96,35 +96,35 @@ test('a board that the ring no longer has is taken away, when its time to come i
   })
   known.push({ id: 'n6', state: 'offline' })
   await start()
-  assert.equal(house.last('attic/board/n7')?.state, 'online')
+  assert.equal(home.last('attic/board/n7')?.state, 'online')
   clock.advance(limits.goneBoardMs)
   await settled()
-  assert.equal(house.last('attic/board/n7'), undefined)
-  assert.equal(house.last('ha/device/mdi_den_n7/config'), undefined)
-  assert.equal(house.last('attic/board/n6')?.state, 'offline')
-  assert.ok(house.last('attic/board/n1') && house.last('attic/board/x'))
+  assert.equal(home.last('attic/board/n7'), undefined)
+  assert.equal(home.last('ha/device/mdi_den_n7/config'), undefined)
+  assert.equal(home.last('attic/board/n6')?.state, 'offline')
+  assert.ok(home.last('attic/board/n1') && home.last('attic/board/x'))
 })
 
 test('the cluster’s load is the coordinator’s and the gateway’s own', async () => {
   const own = { running: 3, queued: 1, tokensPerSecond: 7.5 }
-  const { house, start } = await setUp({}, own)
+  const { home, start } = await setUp({}, own)
   await start()
-  const told = house.last('attic/bridge/health')
+  const told = home.last('attic/bridge/health')
   assert.deepEqual([told?.running, told?.queued, told?.tokensPerSecond], [4, 3, 10.5])
-  assert.deepEqual(Object(house.last('attic/bridge/info')?.coordinator).addresses, [])
+  assert.deepEqual(Object(home.last('attic/bridge/info')?.coordinator).addresses, [])
 })
 
 test('without a coordinator the ring is ready as far as its nodes are there', async () => {
-  const { house, start, say } = await setUp()
+  const { home, start, say } = await setUp()
   await start()
   const ready = () => {
-    const { ring, reason } = house.last('attic/bridge/health') ?? {}
+    const { ring, reason } = home.last('attic/bridge/health') ?? {}
     return reason === undefined ? ring : [ring, reason]
   }
   assert.equal(ready(), 'ready')
   await say('mdi/bridge/state', { state: 'offline' })
   assert.equal(ready(), 'ready', 'the ring runs on')
-  assert.equal(house.last('attic/bridge/health')?.running, 0)
+  assert.equal(home.last('attic/bridge/health')?.running, 0)
   await say('mdi/state/n2', { state: 'offline' })
   assert.deepEqual(ready(), ['waiting', 'Node n2 is offline, and no coordinator is there.'])
   await say('mdi/state/n2', node('n2'))
@@ -132,7 +132,7 @@ test('without a coordinator the ring is ready as far as its nodes are there', as
   assert.deepEqual(ready(), ['waiting', 'The ring is broken, and no coordinator is there.'])
 })
 
-test('the house learns no addresses, ports or hardware', () => {
+test('the home learns no addresses, ports or hardware', () => {
   const reason = 'seen at 192.168.1.7:4711 but unreachable there'
   const told = openStatus({
     info,

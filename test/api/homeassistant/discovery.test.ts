@@ -18,7 +18,7 @@ const read = (payload: string) =>
 
 test('the cluster is a device, under our base topic', () => {
   const { topic, payload } = discovery.cluster({ model: null }, ['a', 'b', 'a'])
-  assert.equal(topic, 'homeassistant/device/mdi_the_den/config')
+  assert.equal(topic, 'homeassistant/device/mdi_the_den_8d8d/config')
   const config = read(payload)
   assert.deepEqual(config.origin, { name: 'mdi-llm', sw_version: '1.2.3' })
   assert.deepEqual(Object.keys(config.components), ['ready', 'speed', 'running', 'queued', 'model'])
@@ -36,12 +36,15 @@ test('a board is a device; names are unique; an empty payload takes it away', ()
   const more = { name: 'Attic', phase: 'ready', layers: 3, range: '0–2' }
   const board = { state: 'online', cluster: 'the.den', ...more } as const
   const { topic, payload } = discovery.board('pi.3', board)
-  assert.equal(topic, 'homeassistant/device/mdi_the_den_pi_3/config')
+  assert.equal(topic, 'homeassistant/device/mdi_the_den_8d8d_pi_3_b9aa/config')
   const config = read(payload)
   const parts = Object.values(config.components)
   assert.equal(new Set(parts.map((p) => p.unique_id)).size, parts.length)
   for (const part of parts) {
-    assert.match(String(part.default_entity_id), /^(sensor|button)\.mdi_the_den_pi_3_\w+$/)
+    assert.match(
+      String(part.default_entity_id),
+      /^(sensor|button)\.mdi_the_den_8d8d_pi_3_b9aa_\w+$/,
+    )
     assert.equal('object_id' in part, false)
   }
   assert.equal(config.components.restart?.command_topic, 'attic/mdi/bridge/request/node/restart')

@@ -59,7 +59,7 @@ test('whatever fails becomes a spoken not-handled, never an error', async (t) =>
     if (said === 'busy') return busy
     if (said === 'lost') return new MdiError('node-lost', 'Node pi3 was lost.')
     if (said === 'empty') return ''
-    return new MdiError('not-ready', 'No model is loaded; load one with `mdi load MODEL`.')
+    return new MdiError('no-model', 'No model is loaded; load one with `mdi load MODEL`.')
   })
   const client = await call()
   const answers: unknown[] = []

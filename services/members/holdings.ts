@@ -1,28 +1,30 @@
 /** What a node's store holds of models, and the fetching of what an assignment lacks. */
 import type { Identity } from '../control/agent.ts'
 import { MdiError } from '../errors.ts'
-import { type DialWeights, fetchManifest, fetchRecords } from '../io/fetch/transfer.ts'
 import { manifestReference, withoutVocabulary } from '../model/manifest.ts'
 import type { Manifest } from '../model/spec.ts'
-import type { OnProgress, Store } from '../ports.ts'
+import { checkPart } from '../plan/room.ts'
+import type { FetchFrom, OnProgress, Store, WeightFetch } from '../ports.ts'
 import type { Assignment } from '../wire/control.ts'
 
 /** Models that a node tells of at most. */
 const TOLD = 64
 
+type HoldingsStore = Pick<Store, 'listModels' | 'hasRecords' | 'getModel' | 'putModel'>
+
 export class Holdings {
-  readonly #store: Store
+  readonly #store: HoldingsStore
   readonly #node: string
-  readonly #dial: DialWeights
+  readonly #weights: WeightFetch
   /** Models in the store, kept here since reading their manifests again takes long. */
   #models: { manifest: string; layers: { layer: number; sha256: string }[] }[] = []
   #manifest: Manifest | undefined
   #fetching: AbortController | undefined
 
-  constructor(store: Store, node: string, dial: DialWeights) {
+  constructor(store: HoldingsStore, node: string, weights: WeightFetch) {
     this.#store = store
     this.#node = node
-    this.#dial = dial
+    this.#weights = weights
   }
 
   /** The manifest of the model that was last wanted. */
@@ -65,42 +67,39 @@ export class Holdings {
 
   /**
    * Fetches what an assignment needs and the store lacks; an earlier fetch is given up.
-   * @throws MdiError as `fetchRecords`
+   * @throws MdiError as `WeightFetch`
    */
   async fetch(assignment: Assignment, onProgress: OnProgress): Promise<void> {
     this.abort()
     const abort = new AbortController()
     this.#fetching = abort
-    const options = {
+    const from = {
       sources: assignment.sources.filter((s) => s.id !== this.#node),
-      dial: this.#dial,
       signal: abort.signal,
     }
-    const manifest = await this.#find(assignment, options)
+    const manifest = await this.#find(assignment, from)
     // Given up while it was looked for: another assignment's manifest may stand here by now.
     if (abort.signal.aborted) throw new MdiError('cancelled', 'Fetching the weights was given up.')
+    checkPart(manifest, assignment)
     this.#manifest = manifest
     const { first, end, starter } = assignment
     const wanted = manifest.records.filter(({ kind, layer = 0 }) =>
       kind === 'layer' ? layer >= first && layer < end : starter,
     )
-    await fetchRecords(this.#store, wanted, { ...options, onProgress })
+    await this.#weights.records(wanted, from, onProgress)
   }
 
   abort(): void {
     this.#fetching?.abort()
   }
 
-  async #find(
-    { model }: Assignment,
-    options: Parameters<typeof fetchManifest>[1],
-  ): Promise<Manifest> {
+  async #find({ model }: Assignment, from: FetchFrom): Promise<Manifest> {
     const isIt = (known: Manifest | undefined): known is Manifest =>
       known?.name === model.name && manifestReference(known).manifest === model.manifest
     if (isIt(this.#manifest)) return this.#manifest
     const stored = await this.#store.getModel(model.name)
     if (isIt(stored)) return withoutVocabulary(stored)
-    const manifest = await fetchManifest(model, options)
+    const manifest = await this.#weights.manifest(model, from)
     await this.#store.putModel(manifest)
     this.#remember(manifest)
     return withoutVocabulary(manifest)

@@ -37,7 +37,7 @@ describe('a house and its ring', {
     cluster = await scene.cluster({ nodes: 2, broker: `mqtt://127.0.0.1:${broker.port}` })
     gateway = await startGateway('g', house, voice)
     await gateway.line(/^Connected to the broker/)
-    await gateway.line(/^Connected to the house's broker/)
+    await gateway.line(/^Connected to the home's broker/)
   })
   after(async () => {
     await scene?.close()
@@ -105,7 +105,7 @@ describe('a house and its ring', {
     assert.deepEqual(outcome, { type: 'not-handled', data: { text: 'No model is loaded yet.' } })
     pub(broker, 'mdi/bridge/request/generate', { prompt: 'x', transaction: 'early' })
     const answer = await told(heard, 'mdi/bridge/response/generate')
-    assert.deepEqual([answer.status, answer.code], ['error', 'not-ready'])
+    assert.deepEqual([answer.status, answer.code], ['error', 'no-model'])
   })
 
   test('a request while loading is told so; then the ring answers', async () => {
@@ -279,7 +279,7 @@ describe('a house and its ring', {
   test('a second gateway waits while the first answers', async () => {
     const since = houseHeard.lines.length
     const second = await startGateway('g2', house)
-    await second.line(/^Another gateway answers at the house's broker under mdi\//)
+    await second.line(/^Another gateway answers at the home's broker under mdi\//)
     pub(house, 'mdi/bridge/request/models', { transaction: 'once' })
     const once = ({ transaction }: Told) => transaction === 'once'
     await told(houseHeard, 'mdi/bridge/response/models', once, since)
@@ -293,7 +293,7 @@ describe('a house and its ring', {
 
   test('the house’s broker is the ring’s own: nothing is forwarded round and round', async () => {
     const third = await startGateway('g3', broker)
-    await third.line(/^The house's broker is the ring's own/)
+    await third.line(/^The home's broker is the ring's own/)
     const since = heard.lines.length
     pub(broker, 'mdi/bridge/request/models', { transaction: 'one' })
     const is = (name: string) => (m: Told) => m.transaction === name

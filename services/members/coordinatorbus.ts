@@ -1,11 +1,8 @@
-/** The coordinator's end of the ring's bus: what it publishes there, and what it hears of nodes. */
-import { randomUUID } from 'node:crypto'
-import type { LoadedConfig } from '../config.ts'
+/** The coordinator's end of the cluster's bus: what it publishes there, and what it hears of nodes. */
 import { Presence, type PresenceEvent } from '../control/presence.ts'
 import { MdiError } from '../errors.ts'
-import { realClock } from '../io/clock.ts'
-import { MqttBus } from '../io/mqtt/client.ts'
-import { OwnTopics } from '../members/ownedtopics.ts'
+import type { BusConnection, Clock, Log, OpenBus } from '../ports.ts'
+
 import type {
   BridgeHealth,
   BridgeInfo,
@@ -24,16 +21,18 @@ import {
   readMessage,
   writeMessage,
 } from '../wire/topics.ts'
-import { changes, log } from './log.ts'
+import { changesTo } from './log.ts'
+import { OwnTopics } from './ownedtopics.ts'
 
 export type CoordinatorBusOptions = {
   id: string
   /** Where it is, for a sentence. */
   place: string
-  url: string
-  broker: LoadedConfig['broker']
-  /** See `MqttOptions`. */
-  heard?: ((topic: string) => boolean) | undefined
+  /** Made anew at each start. */
+  instance: string
+  openBus: OpenBus
+  clock: Clock
+  log: Log
   /** No other coordinator is at work: the work is to be taken up. Called once. */
   onStand(): Promise<void>
   /** Another coordinator is there, or the work cannot be taken up. */
@@ -42,7 +41,10 @@ export type CoordinatorBusOptions = {
   onBack(): void
   /** What is retained is to be told again. */
   onUp(): void
-  onNode(id: string, state: NodeState): void
+  /** @param remembered the broker says so, not the node itself */
+  onNode(id: string, state: NodeState, remembered: boolean): void
+  /** A node has told its vitals: it lives. */
+  onAlive(id: string): void
   info(): BridgeInfo
   health(): BridgeHealth
 }
@@ -53,10 +55,9 @@ const HEALTH = buildTopic('bridgeHealth', {})
 const TICK_MS = 250
 
 export class CoordinatorBus {
-  readonly mqtt: MqttBus
+  readonly bus: BusConnection
   readonly #options: CoordinatorBusOptions
-  readonly #instance = randomUUID()
-  readonly #presence = new Presence(this.#instance)
+  readonly #presence: Presence
   readonly #own: OwnTopics
   #healthTold = ''
   /** The work has been taken up. */
@@ -66,49 +67,45 @@ export class CoordinatorBus {
   constructor(options: CoordinatorBusOptions) {
     this.#options = options
     this.#own = new OwnTopics((topic, payload) =>
-      this.mqtt.publish(topic, payload, optionsOf('bridgeInfo')),
+      this.bus.publish(topic, payload, optionsOf('bridgeInfo')),
     )
-    const { user, password } = options.broker
-    this.mqtt = new MqttBus({
-      url: options.url,
-      clientId: `mdi-${options.id}-${this.#instance.slice(0, 8)}`,
-      will: { topic: STATE, payload: writeMessage('bridgeState', this.#state('offline')) },
-      ...(user !== undefined && { username: user }),
-      ...(password !== undefined && { password }),
-      heard: options.heard,
-      onTrouble: changes(log),
+    const { id, instance } = options
+    this.#presence = new Presence(instance)
+    this.bus = options.openBus(`mdi-${id}-${instance.slice(0, 8)}`, {
+      topic: STATE,
+      payload: writeMessage('bridgeState', this.#state('offline')),
     })
   }
 
   /** Dials, and finds out whether another coordinator is there. */
   start(): void {
-    this.mqtt.subscribe(STATE, ({ payload, retained }) => {
+    this.bus.subscribe(STATE, ({ payload, retained }) => {
       this.#feed({ kind: 'state', state: readState(payload), retained })
     })
     for (const topic of [INFO, HEALTH])
-      this.mqtt.subscribe(topic, ({ payload, retained }) => {
+      this.bus.subscribe(topic, ({ payload, retained }) => {
         if (!retained) this.#own.heard(topic, Buffer.from(payload).toString())
       })
-    const told = changes(log)
-    this.mqtt.onConnection((connection) => {
+    const told = changesTo(this.#options.log)
+    this.bus.onConnection((connection) => {
       told(connection.up ? 'Connected to the broker.' : connection.reason)
       if (!connection.up) return
       this.#options.onBack()
       this.#feed({ kind: 'bus' })
     })
-    this.mqtt.start()
+    this.bus.start()
     this.#tick()
   }
 
   #tick(): void {
-    this.#stopTick = realClock.after(TICK_MS, () => {
+    this.#stopTick = this.#options.clock.after(TICK_MS, () => {
       this.#feed({ kind: 'tick' })
       this.#tick()
     })
   }
 
   #feed(event: PresenceEvent): void {
-    for (const effect of this.#presence.handle(event, realClock.now())) {
+    for (const effect of this.#presence.handle(event, this.#options.clock.now())) {
       if (effect.kind === 'tell') this.#tell(effect.asks)
       else if (effect.kind === 'stand') void this.#stand()
       else this.#options.onGiveUp(new MdiError('bad-value', effect.message))
@@ -116,8 +113,8 @@ export class CoordinatorBus {
   }
 
   #state(state: BridgeState['state']): BridgeState {
-    const { id, place } = this.#options
-    return { state, instance: this.#instance, id, place }
+    const { id, instance, place } = this.#options
+    return { state, instance, id, place }
   }
 
   #tell(asks: boolean): void {
@@ -150,12 +147,16 @@ export class CoordinatorBus {
 
   /** Hears nodes from now on. */
   #listen(): void {
-    const tell = changes(log)
-    this.mqtt.subscribe(filterOf('state'), ({ topic, payload }) => {
+    const tell = changesTo(this.#options.log)
+    this.bus.subscribe(filterOf('vitals'), ({ topic, retained }) => {
+      const id = matchTopic(topic)?.parameters.node
+      if (id !== undefined && !retained) this.#options.onAlive(id)
+    })
+    this.bus.subscribe(filterOf('state'), ({ topic, payload, retained }) => {
       const id = matchTopic(topic)?.parameters.node
       if (id === undefined || payload.length === 0) return
       try {
-        this.#options.onNode(id, readMessage('state', topic, payload))
+        this.#options.onNode(id, readMessage('state', topic, payload), retained)
       } catch (error) {
         if (!(error instanceof MdiError)) throw error
         tell(error.message)
@@ -164,7 +165,12 @@ export class CoordinatorBus {
   }
 
   #publish<T extends PlainTopic>(name: T, topic: string, value: Payload<T>): void {
-    this.mqtt.publish(topic, writeMessage(name, value), optionsOf(name))
+    this.bus.publish(topic, writeMessage(name, value), optionsOf(name))
+  }
+
+  /** Says of a node that is gone without a word that it is offline. One that lives says so. */
+  tellOffline(node: string, instance: string): void {
+    this.#publish('state', buildTopic('state', { node }), { state: 'offline', instance })
   }
 
   desire(node: string, desired: Desired): void {
@@ -178,7 +184,7 @@ export class CoordinatorBus {
   /** Has the broker forget a node. */
   forget(node: string): void {
     for (const name of ['state', 'desired'] as const)
-      this.mqtt.publish(buildTopic(name, { node }), '', optionsOf(name))
+      this.bus.publish(buildTopic(name, { node }), '', optionsOf(name))
   }
 
   tellInfo(): void {
@@ -199,7 +205,7 @@ export class CoordinatorBus {
     this.#stopTick()
     // Where another is at work, the topic is its own.
     if (this.#presence.standing) this.#publish('bridgeState', STATE, this.#state('offline'))
-    await this.mqtt.close()
+    await this.bus.close()
   }
 }
 

@@ -1,9 +1,7 @@
-/** A node's end of the ring's bus: what it publishes there, and what it hears. */
-
-import type { LoadedConfig } from '../config.ts'
+/** A stage's end of the cluster's bus: what it publishes there, and what it hears. */
 import type { AgentEvent } from '../control/agent.ts'
 import { MdiError } from '../errors.ts'
-import { MqttBus } from '../io/mqtt/client.ts'
+import type { BusConnection, Log, OpenBus } from '../ports.ts'
 import type { Command, Online, Vitals } from '../wire/control.ts'
 import {
   buildTopic,
@@ -13,46 +11,44 @@ import {
   readMessage,
   writeMessage,
 } from '../wire/topics.ts'
-import { changes, log } from './log.ts'
+import { changesTo } from './log.ts'
 
-export type NodeBusOptions = {
+export type StageBusOptions = {
+  /** The node's id. */
   id: string
+  /** Made anew at each start. */
   instance: string
-  url: string
-  broker: LoadedConfig['broker']
+  openBus: OpenBus
+  log: Log
   /** What the agent is to hear. */
   onEvent(event: AgentEvent): void
   onCommand(command: Command): void
 }
 
-export class NodeBus {
-  readonly #options: NodeBusOptions
-  readonly #mqtt: MqttBus
+export class StageBus {
+  readonly #options: StageBusOptions
+  readonly #bus: BusConnection
   readonly #state: string
 
-  constructor(options: NodeBusOptions) {
-    const { id, instance, url, broker } = options
+  constructor(options: StageBusOptions) {
+    const { id, instance, openBus } = options
     this.#options = options
     this.#state = buildTopic('state', { node: id })
-    this.#mqtt = new MqttBus({
-      url,
-      clientId: `mdi-${id}-${instance.slice(0, 8)}`,
-      will: { topic: this.#state, payload: writeMessage('state', { state: 'offline', instance }) },
-      ...(broker.user !== undefined && { username: broker.user }),
-      ...(broker.password !== undefined && { password: broker.password }),
-      onTrouble: changes(log),
+    this.#bus = openBus(`mdi-${id}-${instance.slice(0, 8)}`, {
+      topic: this.#state,
+      payload: writeMessage('state', { state: 'offline', instance }),
     })
   }
 
   /** Hears from now on, and dials. */
   start(): void {
     this.#subscribe()
-    this.#mqtt.start()
+    this.#bus.start()
   }
 
   #subscribe(): void {
-    const { id, onEvent, onCommand } = this.#options
-    const tell = changes(log)
+    const { id, log, onEvent, onCommand } = this.#options
+    const tell = changesTo(log)
     const guarded = (work: () => void, otherwise: () => void = () => {}) => {
       try {
         work()
@@ -62,16 +58,20 @@ export class NodeBus {
         otherwise()
       }
     }
-    this.#mqtt.subscribe(buildTopic('desired', { node: id }), ({ topic, payload }) =>
+    this.#bus.subscribe(buildTopic('desired', { node: id }), ({ topic, payload }) =>
       guarded(() => {
         if (payload.length === 0) return
         onEvent({ kind: 'desired', desired: readMessage('desired', topic, payload) })
       }),
     )
-    this.#mqtt.subscribe(this.#state, ({ topic, payload, retained }) =>
+    this.#bus.subscribe(this.#state, ({ topic, payload, retained }) =>
       guarded(
         () => {
-          if (payload.length === 0) return
+          if (payload.length === 0) {
+            // Somebody cleared it: we are here.
+            if (!retained) onEvent({ kind: 'bus' })
+            return
+          }
           const state = readMessage('state', topic, payload)
           if (state.state === 'offline') {
             // The will of a former life of ours came late: we are here.
@@ -86,22 +86,22 @@ export class NodeBus {
         () => onEvent({ kind: 'bus' }),
       ),
     )
-    this.#mqtt.subscribe(buildTopic('command', { node: id }), (message) =>
+    this.#bus.subscribe(buildTopic('command', { node: id }), (message) =>
       guarded(() => {
         // One that is retained would be carried out again at every start.
         if (message.retained) return
         onCommand(readMessage('command', message.topic, message.payload))
       }),
     )
-    const told = changes(log)
-    this.#mqtt.onConnection((connection) => {
+    const told = changesTo(log)
+    this.#bus.onConnection((connection) => {
       told(connection.up ? 'Connected to the broker.' : connection.reason)
       if (connection.up) onEvent({ kind: 'bus' })
     })
   }
 
   #publish<T extends PlainTopic>(name: T, topic: string, value: Payload<T>): void {
-    this.#mqtt.publish(topic, writeMessage(name, value), optionsOf(name))
+    this.#bus.publish(topic, writeMessage(name, value), optionsOf(name))
   }
 
   tellState(state: Online): void {
@@ -119,6 +119,6 @@ export class NodeBus {
   async close(): Promise<void> {
     const { instance } = this.#options
     this.#publish('state', this.#state, { state: 'offline', instance })
-    await this.#mqtt.close()
+    await this.#bus.close()
   }
 }

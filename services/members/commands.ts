@@ -1,50 +1,50 @@
-/** What the verbs of the ring's bus do at a coordinator. */
-
+/** What the verbs of the cluster's bus do at a coordinator. */
 import type { VerbHandlers } from '../api/mqtt/bridge.ts'
 import type { Coordinator, CoordinatorEvent, LoadModel } from '../control/coordinator.ts'
 import { MdiError } from '../errors.ts'
-import { realRandom } from '../io/clock.ts'
-import { hubEnvironment } from '../io/fetch/hub.ts'
-import type { SqliteStore } from '../io/store/client.ts'
-import type { LiveSettings } from '../members/livesettings.ts'
 import { catalogue, findEntry } from '../model/catalogue.ts'
 import { manifestReference } from '../model/manifest.ts'
+import type { Manifest } from '../model/spec.ts'
+import { contextFor } from '../plan/room.ts'
+import type { Log, Random, Store } from '../ports.ts'
 import type { RequestService } from '../requests/service.ts'
 import type { BridgeHealth, Command } from '../wire/control.ts'
 import type { VerbData, VerbRequest } from '../wire/verbs.ts'
 import type { CoordinatorBus } from './coordinatorbus.ts'
-import { contextFor, findModel } from './local.ts'
-import { changes, log, setLogLevel } from './log.ts'
-import { pull } from './pull.ts'
+import type { LiveSettings } from './livesettings.ts'
 
-export type CoordinatorParts = {
+export type CommandParts = {
   coordinator: Coordinator
   /** Has the coordinator handle an event, and its effects done. */
   feed(event: CoordinatorEvent): void
   bus: CoordinatorBus
-  desk: RequestService
+  requests: RequestService
   live: LiveSettings
-  store: SqliteStore
-  /** The data folder. */
-  data: string
+  store: Pick<Store, 'listModels'>
+  random: Random
+  log: Log
+  /** A model of the store. @throws MdiError `not-found` */
+  findModel(name: string | undefined): Promise<Manifest>
+  /** Fetches a model of the catalogue into the store. */
+  pull(name: string): Promise<Manifest>
   health(): BridgeHealth
 }
 
 export class CoordinatorCommands {
-  readonly #parts: CoordinatorParts
+  readonly #parts: CommandParts
   /** Who waits for the outcome of a load or unload. */
   readonly #replies = new Map<string, (outcome: unknown) => void>()
   /** Name of the model that is being fetched. */
   #pulling: string | undefined
 
-  constructor(parts: CoordinatorParts) {
+  constructor(parts: CommandParts) {
     this.#parts = parts
   }
 
   all(): VerbHandlers {
     return {
       cancel: ({ id }) => {
-        if (this.#parts.desk.cancel(id)) return { id }
+        if (this.#parts.requests.cancel(id)) return { id }
         throw new MdiError('not-found', `No request ${id} is running.`)
       },
       load: (request) => this.#load(request),
@@ -68,7 +68,7 @@ export class CoordinatorCommands {
         return data
       },
       log: ({ level, id }) => {
-        if (id === undefined) setLogLevel(level)
+        if (id === undefined) this.#parts.log.setLevel(level)
         else this.#command(id, { action: 'log', level })
         return { level }
       },
@@ -89,16 +89,11 @@ export class CoordinatorCommands {
     if (this.#pulling)
       throw new MdiError('busy', `${this.#pulling} is being fetched; ask again later.`)
     this.#pulling = entry.name
-    log(`Fetching ${entry.name}.`)
+    const { log } = this.#parts
+    log.tell('info', `Fetching ${entry.name}.`)
     try {
-      const { name: wanted, sources, sketch } = entry
-      const { manifest } = await pull(
-        this.#parts.store,
-        this.#parts.data,
-        { name: wanted, sources, expectedBytes: sketch.bytes },
-        { hub: hubEnvironment(process.env), onTrouble: changes(log) },
-      )
-      log(`${manifest.name} is here.`)
+      const manifest = await this.#parts.pull(entry.name)
+      log.tell('info', `${manifest.name} is here.`)
       return { model: manifest.name, bytes: manifest.records.reduce((sum, r) => sum + r.bytes, 0) }
     } finally {
       this.#pulling = undefined
@@ -121,7 +116,7 @@ export class CoordinatorCommands {
   }
 
   async #modelOf(request: VerbRequest<'load'>): Promise<LoadModel> {
-    const manifest = await findModel(this.#parts.store, request.model)
+    const manifest = await this.#parts.findModel(request.model)
     return {
       manifest,
       reference: manifestReference(manifest),
@@ -140,7 +135,7 @@ export class CoordinatorCommands {
 
   #ask<T>(start: (reply: string) => void): Promise<T> {
     return new Promise((resolve, reject) => {
-      const key = String(realRandom.uint32())
+      const key = String(this.#parts.random.uint32())
       this.#replies.set(key, (outcome) => {
         if (outcome instanceof Error) reject(outcome)
         else resolve(outcome as T)

@@ -2,19 +2,10 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { MdiError } from '../../errors.ts'
 import { limits } from '../../limits.ts'
-import type { Caller, CallerSession, Doorway } from '../../ports.ts'
+import type { CallerSession, Doorway, DoorwayOptions } from '../../ports.ts'
 
-export type ListenerOptions = {
-  /** What it is, for sentences: "The voice service". */
-  what: string
-  visit(caller: Caller): CallerSession
-  /** Said to one who cannot be taken. */
-  crowded?: () => Uint8Array
-  /** Callers at once. */
-  most: number
-  /** Milliseconds; for tests. */
-  now?: () => number
-}
+/** @property now milliseconds; for tests */
+export type TcpDoorwayOptions = DoorwayOptions & { now?: () => number }
 
 /** One who hung up is waited for so long to read the rest. */
 const LINGER_MS = 5_000
@@ -22,12 +13,12 @@ const LINGER_MS = 5_000
 const CLOSE_MS = 500
 
 export class TcpDoorway implements Doorway {
-  readonly #options: ListenerOptions
+  readonly #options: TcpDoorwayOptions
   /** In the order in which they were last heard. */
   readonly #callers = new Map<Socket, { visit: CallerSession; since: number }>()
   #server: Server | undefined
 
-  constructor(options: ListenerOptions) {
+  constructor(options: TcpDoorwayOptions) {
     this.#options = options
   }
 
@@ -37,23 +28,28 @@ export class TcpDoorway implements Doorway {
   }
 
   async start(port: number, host: string): Promise<number> {
+    try {
+      return await this.#listen(port, host)
+    } catch (error) {
+      const { code } = error as { code?: string }
+      // A kernel without IPv6.
+      if (host === '::' && (code === 'EAFNOSUPPORT' || code === 'EADDRNOTAVAIL'))
+        return this.start(port, '0.0.0.0')
+      const why = code === 'EADDRINUSE' ? 'another program uses it' : (error as Error).message
+      const message = `${this.#options.what} cannot open port ${port}: ${why}.`
+      throw new MdiError('bad-value', message, { cause: error })
+    }
+  }
+
+  async #listen(port: number, host: string): Promise<number> {
     const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) =>
       this.#accept(socket),
     )
     this.#server = server
-    try {
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', reject)
-        server.listen({ port, host, backlog: 511 }, () => resolve())
-      })
-    } catch (error) {
-      const taken = (error as { code?: string }).code === 'EADDRINUSE'
-      throw new MdiError(
-        'bad-value',
-        `${this.#options.what} cannot open port ${port}: ${taken ? 'another program uses it' : (error as Error).message}.`,
-        { cause: error },
-      )
-    }
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ port, host, backlog: 511 }, () => resolve())
+    })
     // Out of file descriptors, say: those who call now are lost, later ones are not.
     server.on('error', () => {})
     const address = server.address()
