@@ -4,6 +4,14 @@
  * see it, so a template works as it does in Jinja2.
  */
 
+import { TemplateError } from './errors.ts'
+
+/**
+ * Longest text that a template may make. Where one allocation needs more memory than its thread
+ * may have, the whole process ends; so texts and lists are bounded.
+ */
+const MOST_UNITS = 16_000_000
+
 /** Ranges `[start, end)` in UTF-16 units, flat and ascending; neighbours are one. */
 export type Ranges = readonly number[]
 
@@ -38,6 +46,7 @@ export class Text {
     const values: string[] = []
     let at = 0
     for (const piece of pieces) {
+      if (at + piece.value.length > MOST_UNITS) throw new TemplateError('the result is too long')
       values.push(piece.value)
       for (let i = 0; i < piece.foreign.length; i += 2)
         addRange(foreign, at + (piece.foreign[i] as number), at + (piece.foreign[i + 1] as number))
@@ -150,6 +159,22 @@ export class Text {
     }
     parts.push(this.slice(start))
     return parts
+  }
+
+  /** This text so many times. */
+  repeat(times: number): Text {
+    const { length } = this.value
+    if (length * times > MOST_UNITS || this.foreign.length * times > MOST_UNITS / 10)
+      throw new TemplateError('the result is too long')
+    const foreign: number[] = []
+    for (let n = 0; n < times; n++)
+      for (let i = 0; i < this.foreign.length; i += 2)
+        addRange(
+          foreign,
+          n * length + (this.foreign[i] as number),
+          n * length + (this.foreign[i + 1] as number),
+        )
+    return new Text(this.value.repeat(times), foreign)
   }
 
   /** Texts with this one between them. */
