@@ -183,6 +183,8 @@ export type EngineReport = {
   forms: Record<string, string>
   /** Bytes of weights loaded. */
   weightBytes: number
+  /** Prepared files that were damaged on the disk, and were made anew. */
+  mended?: number
 }
 
 /** How a link or the bus stands. */

@@ -2,7 +2,8 @@
  * Whether this coordinator is the only one at its broker, pure. Two would end each other's plans
  * for ever. So a coordinator that comes to the broker, or comes back, asks first, and begins to
  * work when no other answers that it is at work. What the broker still says of a coordinator
- * that is gone delays this only briefly.
+ * that is gone delays this only briefly. Only words that answer ours count: whatever else says
+ * that a coordinator is there is answered, and not obeyed.
  */
 import type { BridgeState } from '../wire/control.ts'
 import { Rivals, SURELY_HEARD } from './rivals.ts'
@@ -15,8 +16,8 @@ export type PresenceEvent =
   | { kind: 'tick' }
 
 export type PresenceEffect =
-  /** Say that this coordinator is there, with its instance, and whether it only `asks`. */
-  | { kind: 'tell'; asks: boolean }
+  /** Say that this coordinator is there, whether it only `asks`, and which instance it answers. */
+  | { kind: 'tell'; asks: boolean; to?: string }
   /** No other is at work: begin to work, or go on, and say so. */
   | { kind: 'stand' }
   /** Another coordinator is at work. This one stops and says so. */
@@ -64,8 +65,9 @@ export class Presence {
     }
   }
 
-  #tell(): PresenceEffect {
-    return { kind: 'tell', asks: !this.#settled }
+  /** @param to whose word is answered */
+  #tell(to?: string): PresenceEffect {
+    return { kind: 'tell', asks: !this.#settled, ...(to !== undefined && { to }) }
   }
 
   #recall(state: BridgeState | undefined, now: number): PresenceEffect[] {
@@ -73,7 +75,7 @@ export class Presence {
     if (state?.state !== 'online' || instance === undefined || !this.#rivals.isOther(instance))
       return []
     this.#rivals.remember(instance, now)
-    return [this.#tell()]
+    return [this.#tell(instance)]
   }
 
   #said(state: BridgeState | undefined, now: number): PresenceEffect[] {
@@ -93,12 +95,13 @@ export class Presence {
 
   #other(state: BridgeState, instance: string, now: number): PresenceEffect[] {
     const asks = state.asks === true
-    if (asks && this.#settled) return [this.#tell()]
-    const { heard } = this.#rivals.hear(instance, now)
-    if (!this.#settled) this.#rivals.wait(now)
+    if (asks && this.#settled) return [this.#tell(instance)]
+    const answers = state.to === this.#instance
+    if (!this.#settled && (answers || !this.#rivals.living.has(instance))) this.#rivals.wait(now)
+    const { heard } = this.#rivals.hear(instance, now, answers)
     const equal = asks !== this.#settled
     const yields = !equal || this.#instance < instance
-    if (!yields || heard < (equal ? HEARD_EQUAL : SURELY_HEARD)) return [this.#tell()]
+    if (!yields || heard < (equal ? HEARD_EQUAL : SURELY_HEARD)) return [this.#tell(instance)]
     this.#gone = true
     const { id = 'another', place = 'an unknown address' } = state
     const message = `Another coordinator is at work at this broker: ${id} (at ${place}). Stop that one, or give this one another broker.`

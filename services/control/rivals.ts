@@ -59,11 +59,14 @@ export class Rivals {
     this.#quietUntil = now + QUIET_MS
   }
 
-  /** Another lives. */
-  hear(instance: string, now: number): Rival {
+  /**
+   * Another spoke.
+   * @param counts whether that proves that it lives
+   */
+  hear(instance: string, now: number, counts = true): Rival {
     const rival = this.#living.get(instance) ?? { heard: 0, since: now, last: now }
     this.#living.set(instance, rival)
-    rival.heard += 1
+    if (counts) rival.heard += 1
     rival.last = now
     return rival
   }

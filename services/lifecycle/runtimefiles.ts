@@ -22,7 +22,7 @@ export const dropRuntimeFiles = async (
 ): Promise<number> => {
   const folder = runtimeFolder(data)
   const files = (await readdir(folder).catch(() => [])).flatMap((file) => {
-    const sha256 = /^([0-9a-f]{64})-\w+\.bin$/.exec(file)?.[1]
+    const sha256 = /^([0-9a-f]{64})-\w+\.bin(?:\.seal)?$/.exec(file)?.[1]
     return sha256 === undefined ? [] : [{ path: join(folder, file), sha256 }]
   })
   const keep = await kept(files.map((f) => f.sha256))

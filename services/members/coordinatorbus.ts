@@ -106,7 +106,7 @@ export class CoordinatorBus {
 
   #feed(event: PresenceEvent): void {
     for (const effect of this.#presence.handle(event, this.#options.clock.now())) {
-      if (effect.kind === 'tell') this.#tell(effect.asks)
+      if (effect.kind === 'tell') this.#tell(effect.asks, effect.to)
       else if (effect.kind === 'stand') void this.#stand()
       else this.#options.onGiveUp(new MdiError('bad-value', effect.message))
     }
@@ -117,8 +117,13 @@ export class CoordinatorBus {
     return { state, instance, id, place }
   }
 
-  #tell(asks: boolean): void {
-    this.#publish('bridgeState', STATE, { ...this.#state('online'), ...(asks && { asks }) })
+  #tell(asks: boolean, to?: string): void {
+    const whom = to === undefined ? {} : { to }
+    this.#publish('bridgeState', STATE, {
+      ...this.#state('online'),
+      ...(asks && { asks }),
+      ...whom,
+    })
   }
 
   async #stand(): Promise<void> {

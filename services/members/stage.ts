@@ -253,6 +253,11 @@ export class StageRole {
       return load()
     })
     this.#loadedBytes = report.weightBytes
+    if (report.mended)
+      log.tell(
+        'warning',
+        `Of the prepared weights ${report.mended} files were damaged on the disk; they were made anew.`,
+      )
   }
 
   #join(epoch: number, assignment: Assignment): void {

@@ -199,6 +199,8 @@ export const bridgeStateSchema = z.object({
   instance: instance.optional(),
   /** It has just come, and asks whether another is at work. */
   asks: z.boolean().optional(),
+  /** Whom it answers: what names nobody proves nothing, since anybody may have left it. */
+  to: instance.optional(),
   /** Which coordinator, and where it is, for a sentence. */
   id: nameSchema.optional(),
   place: z.string().max(300).optional(),

@@ -9,12 +9,14 @@ const word = (
   instance: string,
   state: BridgeState['state'] = 'online',
   asks = false,
+  to?: string,
 ): BridgeState => ({
   state,
   instance,
   asks,
   id: `coordinator-${instance}`,
   place: 'there port 1',
+  ...(to !== undefined && { to }),
 })
 
 /** A broker that remembers the last word, and those who are connected. */
@@ -68,7 +70,8 @@ class Table {
           this.names.delete(presence)
         }
         if (kind === 'give-up') continue
-        this.retained = word(name, 'online', kind === 'tell' && effect.asks)
+        this.retained =
+          kind === 'tell' ? word(name, 'online', effect.asks, effect.to) : word(name, 'online')
         next.push(...this.#hear(this.retained))
       }
       on = next
@@ -110,7 +113,8 @@ test('its sentence says where the other is', () => {
   const presence = new Presence('new')
   presence.handle({ kind: 'bus' }, 0)
   presence.handle({ kind: 'state', state: word('old'), retained: true }, 1)
-  const heard = () => presence.handle({ kind: 'state', state: word('old'), retained: false }, 2)
+  const state = word('old', 'online', false, 'new')
+  const heard = () => presence.handle({ kind: 'state', state, retained: false }, 2)
   assert.deepEqual(kinds(heard()), ['tell'])
   const [effect] = heard()
   assert.ok(effect?.kind === 'give-up')
@@ -168,7 +172,8 @@ test('of two that come together one gives up, and the other takes up the work', 
   table.pass(2_000)
   assert.equal(table.gone.length, 1)
   assert.ok(table.stood.length > 0 && !table.gone.includes(table.stood.at(-1) ?? ''))
-  assert.deepEqual(table.retained, word(table.stood.at(-1) ?? ''))
+  const { asks, instance } = table.retained ?? {}
+  assert.deepEqual([asks, instance], [false, table.stood.at(-1)])
 })
 
 test('two that are at work, when their brokers are joined: one gives up', () => {
@@ -220,3 +225,27 @@ test('a broker that does not let it hear itself is taken at its word', () => {
   assert.deepEqual(presence.handle({ kind: 'tick' }, 2_000), [])
   assert.deepEqual(kinds(presence.handle({ kind: 'tick' }, 3_100)), ['stand'])
 })
+
+test('a false presence is answered, and not obeyed, whatever it says and how often', () => {
+  for (const instance of ['0', 'zzz'])
+    for (const asks of [true, false])
+      for (const to of [undefined, 'somebody'])
+        for (const atWork of [true, false]) {
+          const presence = new Presence('a')
+          let now = 0
+          presence.handle({ kind: 'bus' }, now)
+          const own = { kind: 'state', state: word('a'), retained: false } as const
+          if (atWork) presence.handle(own, now)
+          assert.equal(presence.standing, atWork)
+          const state = word(instance, 'online', asks, to)
+          const told: PresenceEffect[] = []
+          for (let i = 0; i < 50; i++, now += 100)
+            for (const event of [{ kind: 'state', state, retained: false }, own, tick] as const)
+              told.push(...presence.handle(event, now))
+          assert.ok(told.some((e) => e.kind === 'tell' && e.to === instance))
+          assert.deepEqual(kinds(told.filter((e) => e.kind === 'give-up')), [])
+          assert.ok(presence.standing, 'nor does it hold up one that has just come')
+        }
+})
+
+const tick = { kind: 'tick' } as const

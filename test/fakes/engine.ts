@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { OrtEngine } from '../../services/io/ort/engine.ts'
+import { writeForms } from '../../services/io/ort/keptforms.ts'
 import type { RecordSource } from '../../services/io/ort/materialize.ts'
 import { importGguf } from '../../services/model/import.ts'
 import { memorySource } from '../../services/model/source.ts'
@@ -52,10 +53,10 @@ export const testModel = async (
 export const runtimeFolder = (q8: 'q8' | 'q8split' = 'q8split'): string => {
   const folder = mkdtempSync(join(tmpdir(), 'mdi-engine-'))
   const cpu = `${process.arch} ${cpus()[0]?.model ?? ''}`
-  for (const arithmetic of ['exact', 'fast'])
+  for (const arithmetic of ['exact', 'fast'] as const)
     writeFileSync(
       join(folder, `forms-${arithmetic}.json`),
-      JSON.stringify({ cpu, choice: { arithmetic, q8 }, times: { q4: 1, q8: 1, q8split: 1 } }),
+      writeForms({ cpu, choice: { arithmetic, q8 }, times: { q4: 1, q8: 1, q8split: 1 } }),
     )
   return folder
 }

@@ -21,7 +21,7 @@ const STORM = 4_000
 const faults = [
   ...['node', 'pause', 'broker', 'broker', 'head', 'head'],
   ...['twin', 'twin', 'rival', 'rival', 'old plan', 'false plan'],
-  ...['false plan', 'foreign', 'foreign', 'load', 'missed', 'ghost'],
+  ...['false plan', 'false presence', 'foreign', 'foreign', 'load', 'missed', 'ghost'],
 ] as const
 
 class Control {
@@ -155,6 +155,7 @@ class Control {
     else if (kind === 'ghost') this.#ghost()
     else if (kind === 'old plan') this.#strangers.oldPlan()
     else if (kind === 'false plan') this.#strangers.falsePlan()
+    else if (kind === 'false presence') this.#strangers.falsePresence()
     else this.#strangers.foreign()
   }
 
@@ -251,8 +252,10 @@ class Control {
   #rival(): void {
     const { world, cluster } = this
     const { head, broker } = cluster
-    // Where the broker is away or the coordinator is, the rival may rightly be the one.
+    // Where the broker is away or the coordinator is, the rival may rightly be the one. So it may
+    // where the broker has just come back, since then both ask.
     if (this.#active > 0 || !broker.up || !head.working) return
+    if (world.now - this.#brokerBackAt < 4_000) return
     this.rivals += 1
     this.#active += 1
     this.#seconds += 1

@@ -10,6 +10,7 @@ import {
 } from '../../services/control/coordinator.ts'
 import { Presence, type PresenceEvent } from '../../services/control/presence.ts'
 import { Proofs } from '../../services/control/proof.ts'
+import { Rivals } from '../../services/control/rivals.ts'
 import { OwnTopics } from '../../services/members/ownedtopics.ts'
 import { RingView } from '../../services/members/ringview.ts'
 import { SimNode } from './node.ts'
@@ -119,6 +120,14 @@ export const controlMutations: readonly ControlMutation[] = [
   {
     name: 'a coordinator that minds no other',
     plant: presence((event) => event.kind !== 'state' || event.state?.id === 'none'),
+  },
+  {
+    name: 'a coordinator that obeys whoever says to be at work',
+    plant: replaced(Rivals.prototype, 'hear', (own) => {
+      return function (this: Rivals, instance, now) {
+        return own.call(this, instance, now)
+      }
+    }),
   },
   {
     name: 'a load that another ends without an answer',

@@ -66,7 +66,9 @@ export class SimCoordinator {
 
   #giveUp(): void {
     this.gaveUp = true
-    void this.role.stop()
+    void this.role.stop().catch((error: unknown) => {
+      this.#cluster.world.failure ??= error
+    })
     this.process.soon(() => this.process.kill('kill'), 100)
   }
 

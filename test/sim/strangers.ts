@@ -91,6 +91,21 @@ export class Strangers {
     return this.#cluster.world.chance(0.5) ? null : part
   }
 
+  /** Says again and again that another coordinator is at work, or asks, that never answers. */
+  falsePresence(): void {
+    const { world, broker } = this.#cluster
+    const instance = world.pick(['', '0', 'zzzz'])
+    const asks = world.chance(0.3)
+    const told = writeMessage('bridgeState', {
+      ...{ state: 'online', id: 'false', place: 'nowhere', asks },
+      ...(instance !== '' && { instance }),
+    })
+    for (let i = world.integer(1, 12), at = 0; i > 0; i--, at += world.between(0, 800))
+      world.after(at, () => {
+        if (broker.up) broker.take(buildTopic('bridgeState', {}), told, world.chance(0.5))
+      })
+  }
+
   /** A stranger's message on a retained topic of ours: garbage, nothing, or another cluster's. */
   foreign(): void {
     const cluster = this.#cluster

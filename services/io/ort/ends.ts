@@ -1,5 +1,5 @@
 /** The starter's own part: embedding rows from a file, final norm, head and sampler. */
-import { closeSync, existsSync, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { InferenceSession } from 'onnxruntime-node'
 import { MdiError } from '../../errors.ts'
@@ -11,7 +11,8 @@ import type { RecordTensor } from '../../model/record.ts'
 import { logprobs, sample } from '../../model/sampler.ts'
 import type { ModelSpec } from '../../model/spec.ts'
 import type { HeadRequest, HeadResult } from '../../ports.ts'
-import { materialize, type RecordSource, writeWhole } from './materialize.ts'
+import { materialize, type RecordSource } from './materialize.ts'
+import { ensureSealed } from './seal.ts'
 import { float, floats, openSession } from './session.ts'
 
 const COPY_BYTES = 4 << 20
@@ -20,23 +21,24 @@ const HEAD_ROWS = 8
 
 /** Reads rows of the embedding from its record's own blocks: they never fill memory. */
 export class Embedding {
+  /** Its file was damaged, and was made anew. */
+  readonly mended: boolean
   readonly #fd: number
   readonly #tensor: RecordTensor
   readonly #spec: ModelSpec
 
-  /** Copies the record out into a file of the folder unless it is there. */
+  /** Copies the record out into a file of the folder unless it is there and sound. */
   constructor(source: RecordSource, sha256: string, spec: ModelSpec, folder: string) {
     const tensor = source.header(sha256).find((t) => t.name === 'token_embd')
     if (!tensor) throw new MdiError('bad-file', 'The model has no embedding; import it again.')
     const file = `${sha256}-rows.bin`
-    if (!existsSync(join(folder, file))) {
-      writeWhole(folder, file, tensor.bytes, (fd) => {
-        for (let at = 0; at < tensor.bytes; at += COPY_BYTES) {
-          const length = Math.min(COPY_BYTES, tensor.bytes - at)
-          writeSync(fd, source.read(sha256, tensor.offset + at, length), 0, length, at)
-        }
-      })
-    }
+    const made = ensureSealed(folder, file, tensor.bytes, (fd) => {
+      for (let at = 0; at < tensor.bytes; at += COPY_BYTES) {
+        const length = Math.min(COPY_BYTES, tensor.bytes - at)
+        writeSync(fd, source.read(sha256, tensor.offset + at, length), 0, length, at)
+      }
+    })
+    this.mended = made === 'mended'
     this.#fd = openSync(join(folder, file), 'r')
     this.#tensor = tensor
     this.#spec = spec
@@ -71,7 +73,11 @@ export class Head {
   readonly #session: InferenceSession
   readonly #spec: ModelSpec
 
-  private constructor(session: InferenceSession, spec: ModelSpec) {
+  /** Files that were damaged, and were made anew. */
+  readonly mended: number
+
+  private constructor(session: InferenceSession, spec: ModelSpec, mended: number) {
+    this.mended = mended
     this.#session = session
     this.#spec = spec
   }
@@ -92,7 +98,8 @@ export class Head {
     const [output] = matricesOf(shared.plan, [records.tied ? 'token_embd' : 'output'])
     if (!output) throw new MdiError('bad-file', 'The model has no head; import it again.')
     const model = encodeHead(spec, { norm, output }, choice.arithmetic, shared.file)
-    return new Head(await openSession(model, folder, threads), spec)
+    const mended = new Set([own, shared].filter((m) => m.mended)).size
+    return new Head(await openSession(model, folder, threads), spec, mended)
   }
 
   /** See `Engine.head`. */

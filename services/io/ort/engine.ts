@@ -16,6 +16,7 @@ import type {
   OnProgress,
 } from '../../ports.ts'
 import { Embedding, Head } from './ends.ts'
+import { readForms, writeForms } from './keptforms.ts'
 import { Layers, type OpenLayer, openLayer } from './layers.ts'
 import { materialize, type RecordSource } from './materialize.ts'
 import { type FormTimes, measureForms, speedsOf } from './measure.ts'
@@ -35,6 +36,8 @@ export class OrtEngine implements Engine {
   readonly #options: OrtEngineOptions
   #open: OpenLayer[] = []
   #loaded: Loaded | undefined
+  /** Files that the load in progress has made anew. */
+  #mended = 0
 
   constructor(options: OrtEngineOptions) {
     this.#options = options
@@ -61,6 +64,7 @@ export class OrtEngine implements Engine {
   async #load(assignment: EngineAssignment, onProgress?: OnProgress): Promise<EngineReport> {
     const { manifest, first, end, arithmetic, context } = assignment
     await this.#dropEnds()
+    this.#mended = 0
     const { choice, times } = await this.#forms(arithmetic)
     const refs = Array.from({ length: end - first }, (_, i) =>
       recordOf(manifest, 'layer', first + i),
@@ -83,7 +87,8 @@ export class OrtEngine implements Engine {
     this.#loaded = loaded
     if (assignment.ends)
       weightBytes += await this.#loadEnds(loaded, manifest, choice, () => step(0))
-    return { layers: refs.length, forms: formReport(choice, times), weightBytes }
+    const report = { layers: refs.length, forms: formReport(choice, times), weightBytes }
+    return this.#mended > 0 ? { ...report, mended: this.#mended } : report
   }
 
   /** An open layer, or a newly opened one. */
@@ -97,6 +102,7 @@ export class OrtEngine implements Engine {
     if (known) return known
     const { source, folder, threads } = this.#options
     const m = materialize(source, ref.sha256, choice, folder)
+    if (m.mended) this.#mended += 1
     const layer = await openLayer(
       manifest.spec,
       ref.layer ?? 0,
@@ -121,9 +127,11 @@ export class OrtEngine implements Engine {
     const embedding = recordOf(manifest, 'embedding')
     const head = recordOf(manifest, 'head')
     loaded.embedding = new Embedding(source, embedding.sha256, spec, folder)
+    if (loaded.embedding.mended) this.#mended += 1
     step()
     const records = { head: head.sha256, tied: spec.tiedHead ? embedding.sha256 : undefined }
     loaded.head = await Head.open(source, records, spec, choice, folder, threads)
+    this.#mended += loaded.head.mended
     step()
     return head.runtimeBytes + (spec.tiedHead ? embedding.runtimeBytes : 0)
   }
@@ -178,18 +186,14 @@ export class OrtEngine implements Engine {
     const file = join(this.#options.folder, `forms-${arithmetic}.json`)
     if (existsSync(file)) {
       try {
-        const kept = JSON.parse(readFileSync(file, 'utf8')) as {
-          cpu?: unknown
-          choice: FormChoice
-          times: FormTimes
-        }
-        if (kept.cpu === cpu && kept.choice.arithmetic === arithmetic) return kept
+        const kept = readForms(readFileSync(file, 'utf8'))
+        if (kept?.cpu === cpu && kept.choice.arithmetic === arithmetic) return kept
       } catch {
-        // Cut short by a power loss: measured again.
+        // The disk does not give it back: measured again.
       }
     }
     const measured = await measureForms(arithmetic)
-    writeFileSync(file, JSON.stringify({ cpu, ...measured }))
+    writeFileSync(file, writeForms({ cpu, ...measured }))
     return measured
   }
 }

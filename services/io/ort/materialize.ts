@@ -3,25 +3,13 @@
  * pieces that `graph/runtime` laid out. Bands of rows at a time, so memory stays small;
  * made once and kept, under a name that tells the record and the forms.
  */
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  renameSync,
-  rmSync,
-  statfsSync,
-  truncateSync,
-  writeSync,
-} from 'node:fs'
-import { join } from 'node:path'
-import { isDiskFull, MdiError } from '../../errors.ts'
+import { writeSync } from 'node:fs'
 import { type BlockBand, type FormChoice, fillPieces, type MatrixPlan } from '../../graph/forms.ts'
 import { planRecord, type RecordPlan } from '../../graph/runtime.ts'
 import { toBlocks } from '../../model/blocks.ts'
 import { dequantize, typeByName } from '../../model/quants.ts'
 import type { RecordTensor } from '../../model/record.ts'
-import { mb } from '../../units.ts'
+import { ensureSealed } from './seal.ts'
 
 /** Synchronous access to sealed records, for the engine's own thread. */
 export interface RecordSource {
@@ -40,10 +28,12 @@ export type Materialized = {
   /** File name within the folder. */
   file: string
   vectors: Map<string, Float32Array>
+  /** The file was damaged, and was made anew. */
+  mended: boolean
 }
 
 /**
- * Makes the runtime file of a record unless it is there.
+ * Makes the runtime file of a record unless it is there and sound.
  * Errors: `disk-full`, `not-found` (no such record).
  */
 export const materialize = (
@@ -55,11 +45,9 @@ export const materialize = (
   const tensors = source.header(sha256)
   const plan = planRecord(tensors, choice)
   const file = `${sha256}-${choice.q8}.bin`
-  if (!existsSync(join(folder, file))) {
-    writeWhole(folder, file, plan.bytes, (fd) => {
-      for (const matrix of plan.matrices.values()) fillMatrix(source, sha256, tensors, matrix, fd)
-    })
-  }
+  const made = ensureSealed(folder, file, plan.bytes, (fd) => {
+    for (const matrix of plan.matrices.values()) fillMatrix(source, sha256, tensors, matrix, fd)
+  })
   const vectors = new Map(
     plan.vectors.map((name) => {
       const t = tensors.find((x) => x.name === name) as RecordTensor
@@ -67,40 +55,7 @@ export const materialize = (
       return [name, dequantize(typeByName(t.type), bytes, t.rows * t.columns)]
     }),
   )
-  return { plan, file, vectors }
-}
-
-/** A file that appears only when it is whole and on the disk. */
-export const writeWhole = (
-  folder: string,
-  file: string,
-  bytes: number,
-  fill: (fd: number) => void,
-): void => {
-  const disk = statfsSync(folder)
-  const free = disk.bavail * disk.bsize
-  if (free < bytes)
-    throw new MdiError(
-      'disk-full',
-      `The weights need ${mb(bytes)} on the disk of ${folder}; ${mb(free)} are free.`,
-    )
-  const partial = join(folder, `${file}.${process.pid}.part`)
-  try {
-    const fd = openSync(partial, 'w')
-    try {
-      truncateSync(partial, bytes)
-      fill(fd)
-      fsyncSync(fd)
-    } finally {
-      closeSync(fd)
-    }
-    renameSync(partial, join(folder, file))
-  } catch (error) {
-    rmSync(partial, { force: true })
-    if (isDiskFull(error))
-      throw new MdiError('disk-full', `The disk of ${folder} is full.`, { cause: error })
-    throw error
-  }
+  return { plan, file, vectors, mended: made === 'mended' }
 }
 
 const fillMatrix = (
