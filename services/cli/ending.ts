@@ -3,6 +3,7 @@
  * bug. Node's own exit stops the threads while ONNX Runtime computes in one of them, and then
  * that library aborts the process; so it is never left to that while a thread may compute.
  */
+import { accessSync, constants } from 'node:fs'
 import { codeOf, ExitStatus, isDiskFull, MdiError } from '../errors.ts'
 import { tellError } from './output.ts'
 
@@ -15,15 +16,26 @@ const stop = new AbortController()
 /** Aborts when the output cannot be written any more: what works for it may stop. */
 export const outputGone: AbortSignal = stop.signal
 
+const SHELL = '/bin/sh'
+
+/** Whether a file is a program that may be run. */
+const runs = (path: string): boolean => {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** Ends the process now, whatever its threads do. */
 export const quit = (code: number): never => {
-  // A new program in this process's place: the system drops the threads where they are.
-  if (process.platform === 'linux' && process.execve)
-    try {
-      process.execve('/bin/sh', ['sh', '-c', `exit ${code}`], {})
-    } catch {
-      // There is no shell.
-    }
+  if (process.platform !== 'linux' || !process.execve) return process.exit(code)
+  // A new program in this process's place: the system drops the threads where they are. It must be
+  // there, or Node aborts.
+  if (runs(SHELL)) process.execve(SHELL, ['sh', '-c', `exit ${code}`], {})
+  const { execPath } = process
+  if (runs(execPath)) process.execve(execPath, [execPath, '-e', `process.exit(${code})`], {})
   return process.exit(code)
 }
 

@@ -74,10 +74,11 @@ const expanded = (path: string, environment: Environment): string => {
 const withPaths = (config: Config, environment: Environment): Config => {
   const full = <T extends string | undefined>(path: T): T =>
     (path === undefined ? path : expanded(path, environment)) as T
-  const { data, house_mqtt: house } = config
+  const { data, broker, house_mqtt: house } = config
   return {
     ...config,
     ...(data !== undefined && { data: full(data) }),
+    broker: { ...broker, ...(broker.ca !== undefined && { ca: full(broker.ca) }) },
     house_mqtt: { ...house, ...(house.ca !== undefined && { ca: full(house.ca) }) },
   }
 }

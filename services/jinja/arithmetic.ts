@@ -10,8 +10,14 @@ const signs: Readonly<Record<Operator, string>> = {
   ...{ add: '+', sub: '-', mul: '*', div: '/', floordiv: '//', mod: '%', pow: '**' },
 }
 
-/** Longest text or list that repeating may make. */
-const REPEATED = 10_000_000
+/** Longest text, and list, that an operator may make (see `MOST_UNITS` in `text`). */
+const MOST_UNITS = 10_000_000
+const MOST_ITEMS = 1_000_000
+
+const joined = (a: readonly Value[], b: readonly Value[]): Value[] => {
+  if (a.length + b.length > MOST_ITEMS) throw new TemplateError('the result is too long')
+  return [...a, ...b]
+}
 
 const onNumbers = (operator: Operator, a: number, b: number, float: boolean): Value => {
   const divides = operator === 'div' || operator === 'floordiv' || operator === 'mod'
@@ -39,12 +45,14 @@ const onNumbers = (operator: Operator, a: number, b: number, float: boolean): Va
 }
 
 const repeat = (value: Value, times: number): Value | undefined => {
-  const n = Math.max(0, times)
+  const given = Math.max(0, times)
   const items = Array.isArray(value) ? value : value instanceof Tuple ? value.items : undefined
   const length = value instanceof Text ? value.value.length : items?.length
   if (length === undefined) return undefined
-  if (length * n > REPEATED) throw new TemplateError('the result is too long')
-  if (value instanceof Text) return Text.join(Array.from({ length: n }, () => value))
+  const n = length === 0 ? 0 : given
+  if (length * n > (items ? MOST_ITEMS : MOST_UNITS))
+    throw new TemplateError('the result is too long')
+  if (value instanceof Text) return value.repeat(n)
   const all = Array.from({ length: n }, () => items as Value[]).flat()
   return value instanceof Tuple ? new Tuple(all) : all
 }
@@ -59,9 +67,9 @@ export const binary = (operator: Operator, left: Value, right: Value): Value => 
   if (a !== undefined && b !== undefined) return onNumbers(operator, a, b, float)
   if (operator === 'add') {
     if (left instanceof Text && right instanceof Text) return Text.join([left, right])
-    if (Array.isArray(left) && Array.isArray(right)) return [...left, ...right]
+    if (Array.isArray(left) && Array.isArray(right)) return joined(left, right)
     if (left instanceof Tuple && right instanceof Tuple)
-      return new Tuple([...left.items, ...right.items])
+      return new Tuple(joined(left.items, right.items))
   }
   if (operator === 'mul' && !float) {
     const repeated =

@@ -1,5 +1,6 @@
 /** Python's two ways of putting values into a text: `%` and `str.format`. */
 import { TemplateError } from './errors.ts'
+import { bounded } from './given.ts'
 import { floatText, repr, toText } from './print.ts'
 import { Text } from './text.ts'
 import { Dict, Float, type Given, numberOf, Tuple, type Value } from './values.ts'
@@ -73,7 +74,7 @@ const digitsOf = (n: number, kind: string, precision: number | undefined): strin
   }
 }
 
-const spaces = (n: number, fill = ' '): Text => new Text(fill.repeat(Math.max(0, n)))
+const spaces = (n: number, fill = ' '): Text => new Text(fill.repeat(bounded(n)))
 
 const percent = /%(?:\((\w+)\))?([-+ #0]*)(\d+|\*)?(?:\.(\d+))?[hlL]?([a-zA-Z%])/g
 
@@ -125,7 +126,7 @@ const onePercent = (value: Value, { kind, flags, room, digits }: Percent): Text 
     if (text === undefined) throw new TemplateError(`unsupported format character '${kind}'`)
     sign = n < 0 ? '-' : flags.includes('+') ? '+' : flags.includes(' ') ? ' ' : ''
     if (flags.includes('0') && !flags.includes('-'))
-      made = new Text(sign + text.padStart(room - sign.length, '0'))
+      made = new Text(sign + text.padStart(bounded(room) - sign.length, '0'))
     else made = new Text(sign + text)
   }
   const left = room - made.length

@@ -40,6 +40,15 @@ export const integer = (value: Value | undefined, usual: number): number => {
   throw new TemplateError(`'${typeName(value)}' object cannot be interpreted as an integer`)
 }
 
+/** Widest that anything is made: a template may not ask for more memory than there is. */
+const WIDEST = 100_000
+
+/** A width or a count, if it is not beyond all measure. @throws TemplateError */
+export const bounded = (n: number): number => {
+  if (n <= WIDEST) return Math.max(0, n)
+  throw new TemplateError('the result is too long')
+}
+
 /** A number. @throws TemplateError */
 export const number = (value: Value): number => {
   const found = numberOf(value)

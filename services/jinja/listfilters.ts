@@ -3,7 +3,7 @@ import { getAttribute, getItem } from './access.ts'
 import { binary } from './arithmetic.ts'
 import { TemplateError } from './errors.ts'
 import { type Filter, runFilter } from './filters.ts'
-import { bind, flag, integer, text } from './given.ts'
+import { bind, bounded, flag, integer, text } from './given.ts'
 import { lower, soft } from './strings.ts'
 import { runTest } from './tests.ts'
 import { Text } from './text.ts'
@@ -172,7 +172,7 @@ const sum: Filter = (value, given) => {
 /** Rows of so many. */
 const batch: Filter = (value, given) => {
   const [count, fill] = bind('batch', given, ['linecount', 'fill_with'], 1)
-  const size = integer(count, 1)
+  const size = bounded(integer(count, 1))
   const items = iterate(value)
   const rows: Value[] = []
   for (let at = 0; at < items.length && size > 0; at += size) {
@@ -186,7 +186,8 @@ const batch: Filter = (value, given) => {
 /** So many columns. */
 const slice: Filter = (value, given) => {
   const [count, fill] = bind('slice', given, ['slices', 'fill_with'], 1)
-  const slices = integer(count, 1)
+  const slices = bounded(integer(count, 1))
+  if (slices === 0) return new Lazy([])
   const items = iterate(value)
   const each = Math.floor(items.length / slices)
   const extra = items.length % slices

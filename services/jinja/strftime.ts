@@ -103,7 +103,7 @@ const fieldOf = (code: string, t: WallTime): Field | undefined => {
 /** A wall clock's time by a format; codes that mean nothing stay as they are. */
 export function strftime(format: string, t: WallTime): string {
   return format.replace(
-    /%([-_0^#]*)(\d*)([EO]?)([A-Za-z%])/g,
+    /%([-_0^#]*)(\d{0,3})([EO]?)([A-Za-z%])/g,
     (whole, flags: string, width: string, _modifier, code: string) => {
       const field = fieldOf(code, t)
       if (!field) return whole

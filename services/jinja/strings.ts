@@ -1,7 +1,7 @@
 /** The methods of Python's `str` that templates use. */
 import { TemplateError } from './errors.ts'
 import { formatBraces } from './format.ts'
-import { bind, integer, text } from './given.ts'
+import { bind, bounded, integer, text } from './given.ts'
 import { toText } from './print.ts'
 import { Text } from './text.ts'
 import { type Given, isIterable, iterate, Tuple, Undefined, type Value } from './values.ts'
@@ -168,7 +168,7 @@ const partition = (last: boolean) => (of: Text, given: Given) => {
 
 /** Room on one or both sides. */
 export const pad = (of: Text, width: number, side: 'left' | 'right' | 'both', fill: Text): Text => {
-  const room = Math.max(0, width - of.length)
+  const room = bounded(width - of.length)
   const left =
     side === 'left' ? room : side === 'right' ? 0 : Math.floor(room / 2) + (room & width & 1)
   const some = (n: number) => Array.from({ length: n }, () => fill)

@@ -4,6 +4,14 @@
  * see it, so a template works as it does in Jinja2.
  */
 
+import { TemplateError } from './errors.ts'
+
+/**
+ * Longest text that a template may make. Where one allocation needs more memory than its thread
+ * may have, the whole process ends; so texts and lists are bounded.
+ */
+const MOST_UNITS = 16_000_000
+
 /** Ranges `[start, end)` in UTF-16 units, flat and ascending; neighbours are one. */
 export type Ranges = readonly number[]
 
@@ -38,6 +46,7 @@ export class Text {
     const values: string[] = []
     let at = 0
     for (const piece of pieces) {
+      if (at + piece.value.length > MOST_UNITS) throw new TemplateError('the result is too long')
       values.push(piece.value)
       for (let i = 0; i < piece.foreign.length; i += 2)
         addRange(foreign, at + (piece.foreign[i] as number), at + (piece.foreign[i + 1] as number))
@@ -52,7 +61,8 @@ export class Text {
     const value = this.value.slice(start, end)
     if (this.foreign.length === 0 || value === '') return new Text(value)
     const foreign: number[] = []
-    for (let i = 0; i < this.foreign.length; i += 2) {
+    for (let i = this.#rangeAt(start); i < this.foreign.length; i += 2) {
+      if ((this.foreign[i] as number) >= end) break
       const from = Math.max(this.foreign[i] as number, start)
       const to = Math.min(this.foreign[i + 1] as number, end)
       if (from < to) addRange(foreign, from - start, to - start)
@@ -62,9 +72,19 @@ export class Text {
 
   /** Whether the character at that unit is foreign. */
   isForeign(at: number): boolean {
-    for (let i = 0; i < this.foreign.length; i += 2)
-      if (at < (this.foreign[i + 1] as number)) return at >= (this.foreign[i] as number)
-    return false
+    return at >= (this.foreign[this.#rangeAt(at)] ?? Number.POSITIVE_INFINITY)
+  }
+
+  /** Index of the first range that ends behind a unit, found by halving. */
+  #rangeAt(at: number): number {
+    let low = 0
+    let high = this.foreign.length / 2
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((this.foreign[2 * middle + 1] as number) <= at) low = middle + 1
+      else high = middle
+    }
+    return 2 * low
   }
 
   /** A text made of this one's character at `at`: whoever wrote that wrote this. */
@@ -128,14 +148,19 @@ export class Text {
   /** Each character replaced by what `change` makes of it. */
   map(change: (character: string, at: number) => string): Text {
     const pieces: Text[] = []
+    let same = 0
     let at = 0
     for (const character of this.value) {
       const changed = change(character, at)
-      pieces.push(
-        changed === character ? this.slice(at, at + character.length) : this.as(changed, at),
-      )
+      if (changed !== character) {
+        if (same < at) pieces.push(this.slice(same, at))
+        pieces.push(this.as(changed, at))
+        same = at + character.length
+      }
       at += character.length
     }
+    if (same === 0) return this
+    pieces.push(this.slice(same))
     return Text.join(pieces)
   }
 
@@ -150,6 +175,22 @@ export class Text {
     }
     parts.push(this.slice(start))
     return parts
+  }
+
+  /** This text so many times. */
+  repeat(times: number): Text {
+    const { length } = this.value
+    if (length * times > MOST_UNITS || this.foreign.length * times > MOST_UNITS / 10)
+      throw new TemplateError('the result is too long')
+    const foreign: number[] = []
+    for (let n = 0; n < times; n++)
+      for (let i = 0; i < this.foreign.length; i += 2)
+        addRange(
+          foreign,
+          n * length + (this.foreign[i] as number),
+          n * length + (this.foreign[i + 1] as number),
+        )
+    return new Text(this.value.repeat(times), foreign)
   }
 
   /** Texts with this one between them. */

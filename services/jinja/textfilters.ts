@@ -2,7 +2,7 @@
 import { TemplateError } from './errors.ts'
 import type { Filter } from './filters.ts'
 import { fixed, formatPercent } from './format.ts'
-import { bind, flag, integer, number, text } from './given.ts'
+import { bind, bounded, flag, integer, number, text } from './given.ts'
 import { toJson, toText } from './print.ts'
 import { capitalize, lower, pad, replace, soft, splitLines, strip, upper } from './strings.ts'
 import { Text } from './text.ts'
@@ -20,7 +20,7 @@ const title = (of: Text): Text => {
 
 const indent: Filter = (value, given) => {
   const [width, first, blank] = bind('indent', given, ['width', 'first', 'blank'])
-  const by = width instanceof Text ? width : new Text(' '.repeat(integer(width, 4)))
+  const by = width instanceof Text ? width : new Text(' '.repeat(bounded(integer(width, 4))))
   const newline = new Text('\n')
   const lines = splitLines(Text.join([text(value), newline]), false)
   const indented = lines.map((line, i) =>
@@ -129,7 +129,7 @@ const tojson: Filter = (value, given) => {
       ? undefined
       : indented instanceof Text
         ? indented.value
-        : ' '.repeat(Math.max(0, integer(indented, 0)))
+        : ' '.repeat(bounded(integer(indented, 0)))
   return toJson(value, {
     ascii: flag(ascii, false),
     indent: by,

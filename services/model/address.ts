@@ -1,7 +1,6 @@
 /**
- * How a weight record is named: by a hash over its chunks' hashes, a tree of one level (as in
- * Merkle's). A chunk is hashed once, whoever takes it in, and a record that has come whole is
- * known without being read again.
+ * A weight record's name: a hash over the hashes of its chunks (a Merkle tree of one level). Each
+ * chunk is hashed once, when it arrives. A complete record need not be read again.
  */
 import { createHash } from 'node:crypto'
 

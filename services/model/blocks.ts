@@ -1,6 +1,6 @@
 /**
- * Weights in the blocks that onnxruntime's `MatMulNBits` computes with, exact: no code is
- * rounded again, only a type's minimum is folded into a block's offset with one fp32
+ * Weights in the blocks that onnxruntime's `MatMulNBits` computes with. They are exact: no code
+ * is rounded again. Only a type's minimum becomes part of a block's offset, with one fp32
  * rounding.
  */
 import { type BlockForm, type TensorType, unpackedRoom } from './quants.ts'

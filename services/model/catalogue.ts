@@ -1,7 +1,7 @@
 /**
- * Models that can be had by their name: what they are, and where they come from. Sizes are
- * not written down but follow from shapes and tensor types; a SHA-256 stands here only
- * where it is known for certain, otherwise the source's own metadata has it.
+ * Models that can be fetched by name, and their sources. Sizes are not written down: they follow
+ * from shapes and tensor types. A SHA-256 is given only where it is certain; otherwise the
+ * source's own metadata has it.
  */
 import { familyByName, specOf } from './family.ts'
 import { type Mix, type Sketch, sketch } from './sketch.ts'
@@ -121,7 +121,7 @@ const rows: readonly Row[] = [
   },
 ]
 
-/** What of a spec has no part in sizes. */
+/** Parts of a spec that do not affect sizes. */
 const constants = { normEpsilon: 1e-5, rope: { theta: 10_000, dim: 64, interleaved: false } }
 
 const entryOf = (row: Row): CatalogueEntry => {

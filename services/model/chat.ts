@@ -87,7 +87,7 @@ export const checkMessages = (messages: unknown): ChatMessage[] => {
   })
 }
 
-/** Refuses what is nested so deeply that walking it would end the stack. */
+/** Refuses values that are nested too deeply: walking them would overflow the stack. */
 const checkDepth = (value: unknown, left: number = limits.promptDepth): void => {
   if (typeof value !== 'object' || value === null) return
   if (left === 0) throw new MdiError('bad-value', 'The conversation is nested too deeply.')
@@ -156,7 +156,7 @@ export class ChatFormat {
   }
 }
 
-/** Where each turn begins: at a person's message, the first after the system's. */
+/** Where each turn begins. A turn begins with a user message, the first one after the system's. */
 const turnStarts = (messages: readonly ChatMessage[], first: number): number[] => {
   const starts: number[] = []
   for (let i = first; i < messages.length; i++)
@@ -182,7 +182,7 @@ export const cutHistory = async (
   const first = other < 0 ? messages.length : other
   const starts = turnStarts(messages, first)
   const atMost = Math.max(0, room.context - room.reserve)
-  /** With that many turns dropped; undefined where it does not fit. */
+  /** The prompt with that many turns dropped. Undefined if it does not fit. */
   const cut = async (dropped: number) => {
     const from = starts[dropped] ?? messages.length
     const left = [...messages.slice(0, first), ...messages.slice(from)]
@@ -195,7 +195,7 @@ export const cutHistory = async (
   }
   const whole = await cut(0)
   if (whole) return whole
-  // The more turns are dropped, the shorter: search for the fewest by halving.
+  // Dropping more turns makes it shorter, so a binary search finds the fewest.
   let low = 0
   let high = Math.max(0, starts.length - 1)
   let best = high > 0 ? await cut(high) : undefined

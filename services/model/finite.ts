@@ -1,4 +1,4 @@
-/** Whether weights are numbers at all, without taking a quantized type's blocks apart. */
+/** Checks that weights are finite, without unpacking quantized blocks. */
 import type { TensorType } from './quants.ts'
 
 /** Bytes from a block's start to the high byte of each of its binary16 numbers. */

@@ -33,7 +33,7 @@ const templateOf = async (folder: Folder, config: Json): Promise<string | undefi
   return isObject(named) && typeof named.template === 'string' ? named.template : undefined
 }
 
-/** The token with which the tokenizer's own post-processing begins a text; '' for none. */
+/** The token that the tokenizer's post-processing puts first; '' for none. */
 const beginning = (processor: unknown): string | undefined => {
   if (!isObject(processor)) return undefined
   if (Array.isArray(processor.processors)) {

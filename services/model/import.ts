@@ -43,9 +43,9 @@ export type Sampled = {
 }
 
 /**
- * Tells files' content from any other without reading all of it: their lengths, and the
- * SHA-256 of their headers and of each tensor's first bytes, since two trainings of one
- * model have equal headers.
+ * Identifies files by their content without reading all of it: by their lengths, and a SHA-256 of
+ * their headers and of each tensor's first bytes. Headers alone would not do: two trainings of
+ * one model have the same.
  */
 export const identityOf = async (files: readonly Sampled[]): Promise<string> => {
   const hash = createHash('sha256')

@@ -30,7 +30,7 @@ export const sha256Of = (bytes: Uint8Array): string =>
 
 type Reference = { name: string; manifest: string; bytes: number }
 
-/** Manifests do not change, and naming one takes a tenth of a second. */
+/** Manifests do not change, and computing a reference takes a tenth of a second. */
 const references = new WeakMap<Manifest, Reference>()
 
 /**

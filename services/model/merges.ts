@@ -1,6 +1,6 @@
 /**
- * Which pairs of tokens merge, and how early. `@huggingface/tokenizers` keeps a JSON text for
- * each pair, which for half a million of them is more memory than a small model's weights;
+ * Which pairs of tokens merge, and in which order. `@huggingface/tokenizers` keeps a JSON text
+ * for each pair. For half a million pairs that is more memory than a small model's weights, so
  * here a pair is two numbers in a table.
  */
 
@@ -27,7 +27,7 @@ export class MergeRanks {
   /** Parts of merges that are no tokens themselves. */
   readonly #others = new Map<string, number>()
   readonly #pairs: Int32Array
-  /** Open addressing: a merge's rank and 1, or 0 where nothing is. */
+  /** Open addressing: a merge's rank plus 1, or 0 for an empty slot. */
   readonly #slots: Int32Array
 
   /** @param ids the vocabulary; it is kept, not copied */
@@ -43,7 +43,7 @@ export class MergeRanks {
     }
   }
 
-  /** How early the two merge, from 0; undefined: they do not. */
+  /** The merge's rank, from 0. Undefined if the two do not merge. */
   rank(left: string, right: string): number | undefined {
     const a = this.#id(left)
     const b = a === undefined ? undefined : this.#id(right)
@@ -56,7 +56,7 @@ export class MergeRanks {
     return this.#ids.get(text) ?? this.#others.get(text)
   }
 
-  /** Numbers below zero are of texts that are no tokens. */
+  /** Texts that are no tokens get negative numbers. */
   #idFor(text: string): number {
     const known = this.#id(text)
     if (known !== undefined) return known
@@ -65,7 +65,7 @@ export class MergeRanks {
     return id
   }
 
-  /** Where the pair stands, or the empty place where it would. */
+  /** The pair's slot, or the empty slot for it. */
   #slot(left: number, right: number): number {
     const mask = this.#slots.length - 1
     const mixed = Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b)

@@ -22,7 +22,7 @@ const ROUND = 1.5 * 2 ** 52
 /** A binary16 d for values up to `peak`: none of them rounds beyond 127. */
 const scaleFor = (peak: number, half: Float32Array): number => {
   const pattern = toHalf(Math.min(peak / 127, HALF_MAX))
-  // Among subnormals, rounding to the nearest could be too small by much.
+  // For subnormals, rounding to the nearest could give a number that is much too small.
   return (half[pattern] as number) * 127.5 <= peak && peak > 0 ? pattern + 1 : pattern
 }
 

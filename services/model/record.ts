@@ -39,7 +39,7 @@ const align = (n: number): number => Math.ceil(n / limits.recordAlignment) * lim
 export const layoutRecord = (
   tensors: readonly Omit<RecordTensor, 'offset'>[],
 ): { header: Uint8Array; tensors: RecordTensor[]; bytes: number } => {
-  // Offsets stand inside the header whose length they depend on: iterate to the fixed point.
+  // Offsets depend on the header's length, and stand in the header: repeat until both fit.
   let start = 0
   for (;;) {
     let at = start

@@ -150,7 +150,7 @@ const penalized = (
   for (const [id, count] of counts) {
     const value = values[id]
     if (value === undefined) continue
-    // By its sign, as CTRL's penalty would otherwise reward tokens with negative logits.
+    // The sign decides: CTRL's penalty would reward tokens with negative logits.
     const repeated = value > 0 ? value / repetitionPenalty : value * repetitionPenalty
     values[id] = repeated - presencePenalty - count * frequencyPenalty
   }

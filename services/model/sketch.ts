@@ -34,12 +34,12 @@ const mixedType = (spec: ModelSpec, record: ExpectedRecord, tensor: string): str
   return more && finer(layer, spec.layers) ? 'Q6_K' : 'Q4_K'
 }
 
-/** Rows that are no whole blocks of 256 stand in the next larger type with blocks of 32. */
+/** Rows that are not whole blocks of 256 use the next larger type, with blocks of 32. */
 const fallback: Readonly<Record<string, string>> = { Q4_K: 'Q5_0', Q6_K: 'Q8_0' }
 
 const typeOf = (mix: Mix, spec: ModelSpec, record: ExpectedRecord, tensor: string): TensorType => {
   if (mix === 'Q8_0') return typeByName('Q8_0')
-  // As quantized by llama.cpp, an embedding that is the head too keeps 8 bits.
+  // llama.cpp keeps 8 bits for an embedding that is also the head.
   if (mix === 'Q4_1') return typeByName(record.layer === undefined ? 'Q8_0' : 'Q4_1')
   const type = typeByName(mixedType(spec, record, tensor))
   const { columns = 0 } = record.tensors.find((t) => t.name === tensor) ?? {}

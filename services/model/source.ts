@@ -1,12 +1,12 @@
 /** Where a model file's bytes come from. `io/file` opens files; tests use memory. */
 
-/** Random access to the bytes of one file that does not change meanwhile. */
+/** Random access to one file's bytes. The file must not change meanwhile. */
 export interface ByteSource {
   /** Name for messages: the file's own, without its folder. */
   readonly name: string
   /** Length in bytes. */
   readonly size: number
-  /** Another one where the content may have changed since. */
+  /** Differs where the content may have changed. */
   readonly version?: string
   /**
    * Exactly `length` bytes from `offset`; the caller has checked that they lie within `size`.

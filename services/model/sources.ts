@@ -32,7 +32,7 @@ const splitHash = (text: string): { rest: string; sha256?: string } => {
   return { rest: text.slice(0, at), sha256: (match[1] as string).toLowerCase() }
 }
 
-/** A path in a repository or package: relative, and never out of it. */
+/** A path in a repository or package. It is relative and stays inside. */
 const isInnerPath = (path: string): boolean =>
   /^[A-Za-z0-9_.+@ -]+(\/[A-Za-z0-9_.+@ -]+)*$/.test(path) &&
   path.split('/').every((part) => !/^\.*$/.test(part))
@@ -114,7 +114,7 @@ export const formatSource = (source: ModelSource): string => {
   }
 }
 
-/** The files of a GGUF that is split, from the name of one of them; else that name alone. */
+/** All files of a split GGUF, from the name of one of them. Otherwise that name alone. */
 export const shardNames = (file: string): string[] => {
   const match = /^(.*-)(\d{5})-of-(\d{5})(\.gguf)$/i.exec(file)
   if (!match) return [file]

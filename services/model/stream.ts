@@ -149,8 +149,8 @@ export class TextStream {
   }
 
   /**
-   * Where the stop string begins that is complete first: so the text does not depend on
-   * how it was cut into tokens.
+   * Where the stop string begins that is complete first. So the result does not depend on how
+   * the text was cut into tokens.
    */
   #firstStop(text: string): number | undefined {
     let best: { start: number; end: number } | undefined

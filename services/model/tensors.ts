@@ -1,4 +1,4 @@
-/** The tensors of a file, found by the records' names and checked against the spec. */
+/** Finds a file's tensors for the records, and checks them against the spec. */
 import { MdiError } from '../errors.ts'
 import { type Family, missing, unsupported } from './family.ts'
 import { type ExpectedRecord, modelRecords } from './layout.ts'
@@ -14,8 +14,8 @@ export type TensorIndex = ReadonlyMap<string, FoundTensor>
 export type Find = (record: ExpectedRecord, tensor: string) => FoundTensor
 
 /**
- * Makes a finder, having looked at everything: each tensor is there and has its shape, and
- * none is in the file that nothing would compute with.
+ * Makes a finder. It checks everything first: each tensor is there with its shape, and the file
+ * has no tensor that would not be used.
  * @param idle tensors that a file may hold beside the model's
  * @param lackOne whether norms are stored without their 1
  */

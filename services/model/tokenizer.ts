@@ -1,7 +1,7 @@
 /**
- * Text to token ids and back. Merging is `@huggingface/tokenizers`'; what counts as a
- * control token is decided here, since that library finds control tokens in any text:
- * it is only ever given text between them, and a vocabulary without them.
+ * Text to token ids and back. `@huggingface/tokenizers` merges. It would find control tokens in
+ * any text, so control tokens are found here: the library gets only the text between them, and
+ * a vocabulary without them.
  */
 import { Tokenizer as Library } from '@huggingface/tokenizers'
 import { MdiError } from '../errors.ts'
@@ -75,7 +75,7 @@ export class Tokenizer {
 
   /** @throws MdiError `bad-file` or `unsupported` where the library cannot read the spec */
   constructor(spec: TextSpec) {
-    // Not the spec itself: its vocabulary and merges are of no use once they are read.
+    // Only these two: the spec's vocabulary and merges are not needed any more.
     this.#start = { addBos: spec.addBos, ...(spec.bosId !== undefined && { bosId: spec.bosId }) }
     const json = checkedTokenizer(spec.tokenizer)
     for (const [text, id] of Object.entries(json.model.vocab)) this.#texts[id] = text
@@ -269,18 +269,17 @@ const metaspace = (json: TokenizerJson): { prepend_scheme?: unknown } | undefine
     ? (json.pre_tokenizer as { prepend_scheme?: unknown })
     : undefined
 
-/** Where a piece of text stands: at the start, after a control token, or within a text. */
+/** The place of a piece of text: at the start, after a control token, or inside a text. */
 type Place = 'start' | 'section' | 'slice'
-/** What cuts a piece of text up; the first space depends on its place. */
+/** The library's parts that cut text. Whether a space is put first depends on the place. */
 type Cutting = Pick<Library, 'normalizer' | 'pre_tokenizer'>
 
 const tooLong = (atMost: number | undefined): MdiError =>
   new MdiError('too-long', `The text has more than ${atMost} tokens: shorten it.`)
 
 /**
- * Cuts a long text where a word ends and the next one begins with a space, which no token
- * goes over; so merging takes time in proportion to the text. A text without such places
- * (no language has them) is cut anyway.
+ * Cuts a long text between words, where no token can cross. So merging takes time in proportion to
+ * the text. A text without such places (some languages write no spaces) is cut anyway.
  */
 const slices = function* (text: string): Generator<string> {
   let at = 0

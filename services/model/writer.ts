@@ -1,8 +1,8 @@
 /**
  * Writes a model's records into the store as streams: a few MB of a tensor at a time, so
- * that memory does not grow with the model. Killed at any moment it resumes: a journal in
- * the store's configuration lists the records that are complete, and the model is visible
- * only once its manifest is put, after all of them.
+ * that memory does not grow with the model. An import that was killed goes on: a journal in the
+ * store's configuration lists the complete records. The model becomes visible when its
+ * manifest is stored, which comes last.
  */
 import { MdiError } from '../errors.ts'
 import { limits } from '../limits.ts'
@@ -36,7 +36,7 @@ export type FoundTensor = {
   type: TensorType
   rows: number
   columns: number
-  /** Added to every value of a vector: norms that a file has without their 1. */
+  /** Added to every value of a vector. Some files store norms less 1. */
   plus?: number
 }
 
@@ -46,9 +46,9 @@ export type Work = {
   spec: ModelSpec
   text: TextSpec
   source: Manifest['source']
-  /** Tells this content from any other, by samples of it. */
+  /** Identifies the content, from samples of it. */
   identity: string
-  /** Of the files: a journal of the same identity and version is resumed. */
+  /** Of the files. A journal is resumed only if identity and version are the same. */
   version: string
   find(record: ExpectedRecord, tensor: string): FoundTensor
 }
@@ -72,7 +72,7 @@ export type WriteReport = {
   loss?: number
 }
 
-/** The error for a name that another model has: nothing is replaced unasked. */
+/** The error for a name that another model has. A model is never replaced unasked. */
 export const anotherModel = (name: string): MdiError =>
   new MdiError(
     'bad-value',
@@ -150,7 +150,7 @@ class Writer {
     const there = await this.#store.getModel(name)
     if (there && there.source.identity !== identity) throw anotherModel(name)
     const records = modelRecords(this.#work.spec)
-    // Everything is looked up before anything is written, so that a bad file costs no time.
+    // Look up every tensor first: a bad file is refused before anything is written.
     const plans = records.map((record) => this.#plan(record))
     const resumed = await this.#resume(records.length)
     const sizes = plans.map((plan) => plan.reduce((sum, t) => sum + this.#sourceBytes(t), 0))
@@ -164,7 +164,7 @@ class Writer {
     try {
       await this.#write(records.slice(resumed), plans.slice(resumed))
     } catch (error) {
-      // Of a file that is damaged nothing is trusted, what was read before the damage least of all.
+      // A damaged file is not trusted at all, not even what was read before the damage.
       if (error instanceof MdiError && error.code === 'bad-file')
         await this.#store.setConfig(this.#key, '')
       throw error
@@ -184,12 +184,12 @@ class Writer {
       try {
         sealed = (await this.#record(record, plans[i] as Planned[])).sealed
       } catch (error) {
-        // What went wrong first is told.
+        // Report the first error.
         await before
         throw error
       }
       await before
-      // Of the records so far: the next one adds to it while this one is sealed.
+      // A copy: the next record adds to the sums while this one is sealed.
       const loss = { ...this.#journal.loss }
       before = sealed.then((ref) => {
         this.#journal.records.push(ref)
@@ -223,7 +223,7 @@ class Writer {
     const here = await this.#store.hasRecords(journal.records.map((r) => r.sha256))
     const complete = journal.records.every((r) => here.has(r.sha256))
     // The loss is a sum over all records, so a journal with gaps starts again.
-    // Nor is one of another version trusted: samples do not tell a repaired file from what it was.
+    // A journal of another version is not used either: samples cannot tell a repaired file from the damaged one.
     const same = complete && journal.version === this.#work.version
     if (!same || journal.records.length > records) return 0
     this.#journal.records = journal.records
@@ -285,8 +285,8 @@ class Writer {
   async *#tensor(plan: Planned): AsyncGenerator<Uint8Array> {
     const total = this.#sourceBytes(plan)
     const size = step(plan.type)
-    // Two pieces are alive, the one that is written and the next; their memory is used again,
-    // since what is thrown away is collected late.
+    // Two buffers take turns: one is written while the next is read. Reusing them saves memory,
+    // since garbage is collected late.
     const read = (at: number): Promise<Uint8Array> | undefined => {
       if (at >= total) return undefined
       const room = this.#rooms[(at / size) % 2]

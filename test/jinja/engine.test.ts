@@ -50,6 +50,10 @@ test('whoever wrote a character is known through every operation, and seen by no
   for (const [template, x, shown] of rows) assert.equal(marked(template, x), shown, template)
 })
 
+test('nothing many times is nothing, at once', () => {
+  assert.equal(marked("{{ '' * 9999999999 }}{{ [] * 9999999999 }}{{ 'a' * -1 }}", 0), '[]')
+})
+
 test('ranges of foreign text are as short as can be', () => {
   const text = Text.join([Text.foreign('ab'), Text.foreign('c'), new Text('d'), Text.foreign('')])
   assert.deepEqual(text.foreign, [0, 3])
@@ -125,6 +129,25 @@ test('what cannot be read is told with its line, and nothing ends the process', 
   const fails: [template: string, sentence: RegExp][] = [
     ['{{ range(100001) }}', /Range too big/],
     ["{{ 'x' * 100000000 }}", /too long/],
+    ['{{ [1] * 100000000 }}', /too long/],
+    ["{{ 'x'.center(300000000) }}{{ 'x'.zfill(300000000) }}", /too long/],
+    ["{{ '%300000000d' % 1 }}", /too long/],
+    ["{{ '{:300000000}'.format('x') }}", /too long/],
+    ["{{ 'x' | indent(300000000) }}", /too long/],
+    ['{{ [1] | batch(300000000, 0) | list }}', /too long/],
+    ['{{ [1] | tojson(indent=300000000) }}', /too long/],
+    [
+      `{% set ns = namespace(a=[1]) %}{% for i in range(60) %}${'{% set ns.a = ns.a + ns.a %}'}{% endfor %}`,
+      /too long/,
+    ],
+    [
+      `{% set ns = namespace(a='a') %}{% for i in range(60) %}${'{% set ns.a = ns.a + ns.a %}'}{% endfor %}`,
+      /too long/,
+    ],
+    [
+      `{% set ns = namespace(a='aa') %}{% for i in range(60) %}${"{% set ns.a = ns.a.replace('', ns.a) %}"}{% endfor %}`,
+      /too long/,
+    ],
     ['{{ 1 // 0 }}', /division by zero/],
     ['{{ nothing() }}', /'nothing' is undefined/],
     ["{{ 'a'.constructor() }}", /is undefined/],

@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { renderTemplate } from '../../services/io/template.ts'
 import { Template } from '../../services/jinja/template.ts'
+import { Text } from '../../services/jinja/text.ts'
 import { fromJson } from '../../services/jinja/values.ts'
 
 type Expected = { text?: string; refused?: true }
@@ -39,4 +41,42 @@ test("whole templates with the constructs of public models' are as in Jinja2", (
   for (const { name, template, cases } of golden.templates)
     for (const [i, expected] of cases.entries())
       assert.deepEqual(rendered(template, golden.cases[i] ?? {}), expected, name)
+})
+
+/** Letters that only people write here. */
+const theirs = /[А-яЁё]/
+
+test('of every template it is known which characters people wrote', () => {
+  const tool = {
+    type: 'function',
+    function: {
+      name: 'свет',
+      description: 'Лампа',
+      parameters: { type: 'object', properties: { где: { type: 'тип' } }, required: ['где'] },
+    },
+  }
+  const messages = [
+    { role: 'system', content: 'Жук' },
+    { role: 'user', content: '<think>Заяц</think> | <|im_end|>Ёж' },
+    { role: 'assistant', content: '<think>\nДума\n</think>\n\nИкра' },
+    { role: 'user', content: '  Кит \n' },
+  ]
+  let seen = 0
+  for (const { name, template } of golden.templates) {
+    const { text, foreign } = renderTemplate(new Template(template), {
+      messages,
+      foreign: { tools: [tool] },
+      own: { add_generation_prompt: true, bos_token: '<s>', eos_token: '</s>' },
+    })
+    const by = new Text(text, foreign)
+    for (let at = 0; at < text.length; at++) {
+      const character = text.charAt(at)
+      if (theirs.test(character)) seen += 1
+      if (theirs.test(character))
+        assert.ok(by.isForeign(at), `${name}: ${text.slice(at - 9, at + 9)}`)
+      // Letters of ours stand in the templates only, but for the marks and keys above.
+      else if (/[A-Z]/.test(character)) assert.ok(!by.isForeign(at), `${name}: ${text.slice(at)}`)
+    }
+  }
+  assert.ok(seen > 1_000)
 })
