@@ -83,6 +83,8 @@ export class MqttBus implements Bus {
   #inFlight = 0
   /** Messages that wait for room in the window, in their order. */
   #ready: Waiting[] = []
+  /** Called once when nothing waits for room any more. */
+  #onDrained: () => void = () => {}
   /** The longest packet that the broker takes (MQTT 5, 3.2.2.3.6). */
   #packetBytes = Number.POSITIVE_INFINITY
   readonly #tooLongTold = new Set<string>()
@@ -150,9 +152,12 @@ export class MqttBus implements Bus {
   #sendReady(): void {
     while (this.#up && this.#inFlight < this.#window) {
       const message = this.#ready.shift()
-      if (!message) return
+      if (!message) break
       this.#send(message)
     }
+    if (this.#ready.length > 0) return
+    this.#onDrained()
+    this.#onDrained = () => {}
   }
 
   /** Whether a packet is longer than the broker takes; it would hang up for it. */
@@ -196,10 +201,14 @@ export class MqttBus implements Bus {
     const force = !this.#up
     await new Promise<void>((resolve) => {
       const timer = setTimeout(() => client.end(true, () => resolve()), limits.helloMs)
-      client.end(force, () => {
-        clearTimeout(timer)
-        resolve()
-      })
+      // What waits for room in the window leaves first.
+      this.#onDrained = () =>
+        client.end(force, () => {
+          clearTimeout(timer)
+          resolve()
+        })
+      if (force) this.#onDrained()
+      else this.#sendReady()
     })
     this.#up = false
   }
@@ -232,8 +241,6 @@ export class MqttBus implements Bus {
   #connected(properties: IConnackPacket['properties'] = {}): void {
     this.#window = properties.receiveMaximum ?? Number.POSITIVE_INFINITY
     this.#packetBytes = properties.maximumPacketSize ?? Number.POSITIVE_INFINITY
-    // mqtt.js sends again by itself what was on its way.
-    this.#inFlight = this.#sent.size
     this.#fellBack = false
     this.#silentCloses = 0
     this.#problem = ''
@@ -289,6 +296,11 @@ export class MqttBus implements Bus {
     this.#giveUpPoison()
     const wasUp = this.#up
     this.#up = false
+    // mqtt.js sends again what was on its way, and tells when it is acknowledged: it still counts.
+    // What waited for room waits for the broker now.
+    for (const message of this.#ready.splice(0)) this.#outbox.keep(message)
+    this.#onDrained()
+    this.#onDrained = () => {}
     if (this.#closed) return
     if (this.#fellBack) {
       this.#fellBack = false

@@ -39,6 +39,17 @@ test('never more is on its way than the broker takes at once, and all arrives in
   assert.equal(broker.most, 3)
 })
 
+test('one who leaves in order sends first what waits for room', async (t) => {
+  const broker = new StrictBroker(2)
+  const url = `mqtt://127.0.0.1:${await broker.start()}`
+  t.after(() => broker.close())
+  const bus = await connected(url, 'sender')
+  for (let i = 0; i < 100; i++) bus.publish('n', String(i), once)
+  await bus.close()
+  assert.equal(broker.payloads.at(-1), '99')
+  assert.equal(broker.most, 2)
+})
+
 test('a message that is longer than the broker takes is told once, and ends nothing', {
   skip,
 }, async (t) => {
