@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { after, before, test } from 'node:test'
 import mqtt, { type MqttClient } from 'mqtt'
 import { TcpLinks } from '../../services/io/links/tcp.ts'
+import { limits } from '../../services/limits.ts'
 import { version } from '../../services/version.ts'
 import { type TopicName, topics } from '../../services/wire/topics.ts'
 import { verbs } from '../../services/wire/verbs.ts'
@@ -186,4 +187,39 @@ test('a node of another version or cluster is refused by name', async () => {
     await assert.rejects(load, { code: 'not-found', message: reason })
   }
   await meanwhile(async () => {})
+})
+
+test('a false plan of any number puts no node out, also over its restart', async () => {
+  const { states } = cluster.watch
+  const node = cluster.node('n2')
+  const phase = () => {
+    const state = states.get('n2')
+    return state?.state === 'online' ? state.assignment.phase : 'offline'
+  }
+  const tell = (epoch: number) => {
+    const desired = { epoch, cluster: 'test', assignment: null }
+    const message = JSON.stringify(desired)
+    return stranger.publishAsync('mdi/desired/n2', message, { qos: 1, retain: true })
+  }
+  const answers = async () => {
+    await cluster.watch.until(() => phase() === 'ready')
+    await cluster.watch.ready()
+    await meanwhile(async () => {})
+  }
+  const from = node.lines.length
+  await tell(4_294_967_294)
+  await node.line(/In .*epoch/, from)
+  for (const ahead of [limits.epochs - 2_000_000, 2 ** 30, 1_000, 1]) {
+    const own = states.get('n2')
+    assert.ok(own?.state === 'online')
+    const left = cluster.watch.until(() => phase() === 'idle')
+    await tell(1 + ((own.epoch + ahead) % (limits.epochs - 1)))
+    await left
+    await answers()
+  }
+  await tell(limits.epochs - 1)
+  await node.kill()
+  await cluster.watch.until(() => phase() === 'offline')
+  node.start()
+  await answers()
 })
