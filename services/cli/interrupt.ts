@@ -21,8 +21,11 @@ export const onInterrupt = (callback: () => void): (() => void) => {
   process.on('SIGTERM', handler)
   outputGone.addEventListener('abort', lost)
   return () => {
-    process.off('SIGINT', handler)
-    process.off('SIGTERM', handler)
+    // An interrupted process is about to end: a late second signal still means "at once".
+    if (!heard) {
+      process.off('SIGINT', handler)
+      process.off('SIGTERM', handler)
+    }
     outputGone.removeEventListener('abort', lost)
   }
 }
