@@ -14,6 +14,12 @@ type Entry = {
 
 const before = (a: Entry, b: Entry): boolean => a.at < b.at || (a.at === b.at && a.order < b.order)
 
+/**
+ * Steps that one run may take. A control run without a planted bug takes 16,000 at most (200
+ * seeds); members that answer each other without end take more, and then all the memory.
+ */
+const MAX_STEPS = 200_000
+
 /** What the checker throws: an invariant that did not hold. */
 export class Violation extends Error {
   readonly kind: string
@@ -118,6 +124,7 @@ export class World {
       return
     }
     this.steps += 1
+    if (this.steps > MAX_STEPS) throw new Violation('storm', `${this.steps} steps at ${this.now} ms`)
     run()
     this.check()
   }
