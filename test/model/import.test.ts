@@ -8,7 +8,7 @@ import { allFinite } from '../../services/model/finite.ts'
 import { type GgufMetadata, readGguf } from '../../services/model/gguf.ts'
 import { ggufHeader, type NewTensor, type TypedValue } from '../../services/model/ggufwriter.ts'
 import { type ImportOptions, importGguf } from '../../services/model/import.ts'
-import { freeName, meantNames, modelName, shortName } from '../../services/model/modelname.ts'
+import { freeName } from '../../services/model/modelname.ts'
 import { dequantize, tensorTypes, typeByName } from '../../services/model/quants.ts'
 import { memorySource } from '../../services/model/source.ts'
 import { randomModel, smallShape } from '../fakes/model.ts'
@@ -366,23 +366,6 @@ test('chunks stay small whatever the model', async () => {
   assert.ok(Math.max(...store.writes) <= limits.chunkBytes)
 })
 
-test('names', () => {
-  assert.equal(modelName('../my model (1).GGUF'), 'my-model-1-')
-  assert.equal(modelName('.gguf'), 'model')
-  const rows: [file: string, name: string][] = [
-    ['SmolLM2-135M-Instruct.Q4_1.gguf', 'SmolLM2-135M-Instruct'],
-    ['gemma-3-1b-it-Q4_K_M.gguf', 'gemma-3-1b-it'],
-    ['qwen3-0.6b-UD-Q4_K_XL.gguf', 'qwen3-0.6b'],
-    ['tiny_iq4_nl.gguf', 'tiny'],
-    ['Phi-3-mini-4k-instruct-fp16.gguf', 'Phi-3-mini-4k-instruct'],
-    ['a-BF16-00001-of-00002.gguf', 'a'],
-    ['Q4_0.gguf', 'Q4_0'],
-    ['model-v0.2', 'model-v0.2'],
-    ['my-Q-model.gguf', 'my-Q-model'],
-  ]
-  for (const [file, name] of rows) assert.equal(shortName(modelName(file)), name, file)
-})
-
 test('a name is shortened unless another model has it', async () => {
   const store = new MemoryRecords()
   const some = await randomModel()
@@ -397,20 +380,6 @@ test('a name is shortened unless another model has it', async () => {
   assert.equal(await named(other, 'toy.Q8_0.gguf'), 'toy.Q8_0')
   // One that was imported under its whole name keeps it.
   assert.equal(await freeName(store, 'toy.Q8_0.gguf', () => true), 'toy.Q8_0')
-})
-
-test('which model a person may mean', () => {
-  const names = ['SmolLM2-135M-Instruct', 'smollm2-1.7b', 'Qwen3', 'qwen3']
-  const rows: [given: string, meant: string[]][] = [
-    ['smollm2-135m-instruct', ['SmolLM2-135M-Instruct']],
-    ['smollm2-135', ['SmolLM2-135M-Instruct']],
-    ['smollm2', ['SmolLM2-135M-Instruct', 'smollm2-1.7b']],
-    ['qwen3', ['qwen3']],
-    ['QWEN3', ['Qwen3', 'qwen3']],
-    ['wen3', []],
-    ['', []],
-  ]
-  for (const [given, meant] of rows) assert.deepEqual(meantNames(names, given), meant, given)
 })
 
 const real = realModel()
