@@ -2,7 +2,6 @@
 import { getAttribute, getItem } from './access.ts'
 import { binary } from './arithmetic.ts'
 import { TemplateError } from './errors.ts'
-import { type Filter, runFilter } from './filters.ts'
 import { bind, bounded, flag, integer, text } from './given.ts'
 import { lower, soft } from './strings.ts'
 import { runTest } from './tests.ts'
@@ -11,6 +10,7 @@ import {
   compare,
   Dict,
   equal,
+  type Filter,
   type Given,
   iterate,
   Lazy,
@@ -24,7 +24,7 @@ import {
 } from './values.ts'
 
 /** Looks an attribute up, with dots for those within: "function.name". */
-const getter = (attribute: Value | undefined, otherwise?: Value) => {
+export const getter = (attribute: Value | undefined, otherwise?: Value) => {
   const parts: Value[] =
     attribute instanceof Text
       ? attribute.split('.').map((p) => (/^\d+$/.test(p.value) ? Number(p.value) : p))
@@ -122,20 +122,6 @@ const chosen =
         : runTest(text(name).value, get(item), { positional: args, named })
     return new Lazy(iterate(value).filter((item) => passes(item) === keep))
   }
-
-const map: Filter = (value, { positional, named }) => {
-  if (!truthy(value)) return new Lazy([])
-  if (positional.length === 0 && named.has('attribute')) {
-    const get = getter(named.get('attribute'), named.get('default'))
-    return new Lazy(iterate(value).map(get))
-  }
-  const [name, ...rest] = positional
-  if (name === undefined) throw new TemplateError('map requires a filter argument')
-  const filter = text(name).value
-  return new Lazy(
-    iterate(value).map((item) => runFilter(filter, item, { positional: rest, named })),
-  )
-}
 
 const groupby: Filter = (value, given) => {
   const parameters = ['attribute', 'default', 'case_sensitive']
@@ -236,7 +222,6 @@ export const listFilters: Readonly<Record<string, Filter>> = {
   sum,
   batch,
   slice,
-  map,
   first,
   last,
   reverse,

@@ -1,12 +1,21 @@
 /** Filters that make a text or a number of one value. */
 import { TemplateError } from './errors.ts'
-import type { Filter } from './filters.ts'
 import { fixed, formatPercent } from './format.ts'
 import { bind, bounded, flag, integer, number, text } from './given.ts'
 import { toJson, toText } from './print.ts'
 import { capitalize, lower, pad, replace, soft, splitLines, strip, upper } from './strings.ts'
 import { Text } from './text.ts'
-import { Dict, Float, numberOf, orElse, Tuple, truthy, Undefined, type Value } from './values.ts'
+import {
+  Dict,
+  type Filter,
+  Float,
+  numberOf,
+  orElse,
+  Tuple,
+  truthy,
+  Undefined,
+  type Value,
+} from './values.ts'
 
 const title = (of: Text): Text => {
   let begins = true

@@ -90,6 +90,7 @@ export class Facts {
 /** What a function, filter or test is given. */
 export type Given = { positional: readonly Value[]; named: ReadonlyMap<string, Value> }
 export type Call = (given: Given) => Value
+export type Filter = (value: Value, given: Given) => Value
 
 /** A function of a template's, or of ours. */
 export class Callable {

@@ -124,7 +124,8 @@ export class World {
       return
     }
     this.steps += 1
-    if (this.steps > MAX_STEPS) throw new Violation('storm', `${this.steps} steps at ${this.now} ms`)
+    if (this.steps > MAX_STEPS)
+      throw new Violation('storm', `${this.steps} steps at ${this.now} ms`)
     run()
     this.check()
   }
