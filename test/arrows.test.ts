@@ -140,6 +140,51 @@ test('time, chance, files and sockets come into the pure rooms from outside', ()
   assert.deepEqual(wrong, [])
 })
 
+/** Files that import each other, types too: the files of one circle, or none. */
+const circle = (imports: ReadonlyMap<string, readonly string[]>): string[] => {
+  const done = new Set<string>()
+  const walk = (file: string, path: string[]): string[] => {
+    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file]
+    if (done.has(file)) return []
+    for (const to of imports.get(file) ?? []) {
+      const found = walk(to, [...path, file])
+      if (found.length > 0) return found
+    }
+    done.add(file)
+    return []
+  }
+  for (const file of imports.keys()) {
+    const found = walk(file, [])
+    if (found.length > 0) return found
+  }
+  return []
+}
+
+test('no files import each other in a circle', () => {
+  const imports = new Map(
+    sources.map(({ file, text }) => [file, importsOf(file, text).map(({ to }) => to)]),
+  )
+  assert.deepEqual(circle(imports), [])
+  const three: [string, string[]][] = [
+    ['a', ['b']],
+    ['b', ['d', 'c']],
+    ['c', ['b']],
+  ]
+  assert.deepEqual(circle(new Map(three)), ['b', 'c', 'b'])
+})
+
+test('no two rooms export a type of one name', () => {
+  const types = sources.flatMap(({ file, text }) =>
+    [...text.matchAll(/^export (?:type|interface|class) (\w+)/gm)].map(([, name]) => ({
+      file,
+      name,
+    })),
+  )
+  assert.ok(types.length > 100)
+  const twice = types.filter((a) => types.some((b) => a !== b && a.name === b.name))
+  assert.deepEqual(twice, [])
+})
+
 test('the checks see what is wrong', () => {
   const imports = importsOf(
     'model/x.ts',

@@ -12,7 +12,7 @@ import { withRing } from './ring.ts'
 import { settingsOf } from './settings.ts'
 
 /** What is told of an answer while it comes; a ring elsewhere tells no thoughts. */
-export type Told = { text(text: string): void; thought?(text: string): void }
+export type AnswerSink = { text(text: string): void; thought?(text: string): void }
 
 export interface Speaker {
   /** The model's name, if it is known beforehand. */
@@ -20,7 +20,7 @@ export interface Speaker {
   /** Whether prompts are put into the model's chat template. */
   chats: boolean
   /** Answers a request; its text is handed on as it comes. @throws MdiError */
-  answer(request: TextRequest, told: Told): Promise<Answer>
+  answer(request: TextRequest, told: AnswerSink): Promise<Answer>
   cancel(id: string): void
   /** Who computes here, and what it takes; a ring elsewhere tells it by `mdi status`. */
   nodes?(): { node: string; layers: number; residentBytes: number }[]

@@ -4,10 +4,10 @@ import { bind, integer } from './given.ts'
 import { textMethod } from './strings.ts'
 import { Text } from './text.ts'
 import {
+  Attributed,
   Callable,
   Dict,
   equal,
-  Facts,
   Float,
   type Given,
   Namespace,
@@ -77,7 +77,7 @@ const methodOf = (of: Value, name: string): ((given: Given) => Value) | undefine
 
 /** An attribute proper; undefined where there is none. */
 const attributeOf = (of: Value, name: string): Value | undefined => {
-  if (of instanceof Namespace || of instanceof Facts || of instanceof Callable)
+  if (of instanceof Namespace || of instanceof Attributed || of instanceof Callable)
     return of.attributes.get(name)
   const method = methodOf(of, name)
   if (method) return new Callable(name, method)

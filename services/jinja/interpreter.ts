@@ -12,13 +12,13 @@ import { Scope } from './scope.ts'
 import { runTest } from './tests.ts'
 import { Text } from './text.ts'
 import {
+  Attributed,
   type Call,
   Callable,
   compare,
   contains,
   Dict,
   equal,
-  Facts,
   Float,
   type Given,
   iterate,
@@ -207,7 +207,7 @@ export class Interpreter {
     const given = this.#arguments(expression.args, scope)
     const named = caller ? new Map([...given.named, ['caller', caller] as const]) : given.named
     if (of instanceof Undefined) throw of.fail()
-    const call = of instanceof Callable || of instanceof Facts ? of.call : undefined
+    const call = of instanceof Callable || of instanceof Attributed ? of.call : undefined
     if (!call) throw new TemplateError(`'${typeName(of)}' object is not callable`)
     return call({ positional: given.positional, named })
   }

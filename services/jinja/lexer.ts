@@ -4,7 +4,7 @@
  */
 import { TemplateSyntaxError } from './errors.ts'
 
-export type TokenType =
+export type LexemeType =
   | 'data'
   | 'variable_begin'
   | 'variable_end'
@@ -17,7 +17,7 @@ export type TokenType =
   | 'operator'
   | 'eof'
 
-export type Token = { type: TokenType; value: string; line: number }
+export type Lexeme = { type: LexemeType; value: string; line: number }
 
 /** Longest first. */
 const operators = [
@@ -63,7 +63,7 @@ const literal = (text: string, line: number): string =>
 
 class Lexer {
   readonly #source: string
-  readonly #tokens: Token[] = []
+  readonly #tokens: Lexeme[] = []
   #at = 0
   #line = 1
   /** Up to where lines were counted. */
@@ -76,13 +76,13 @@ class Lexer {
     this.#source = unified.endsWith('\n') ? unified.slice(0, -1) : unified
   }
 
-  read(): Token[] {
+  read(): Lexeme[] {
     while (this.#at < this.#source.length) this.#data()
     this.#push('eof', '')
     return this.#tokens
   }
 
-  #push(type: TokenType, value: string): void {
+  #push(type: LexemeType, value: string): void {
     for (; this.#counted < this.#at; this.#counted++)
       if (this.#source.charCodeAt(this.#counted) === 10) this.#line += 1
     this.#tokens.push({ type, value, line: this.#line })
@@ -168,7 +168,7 @@ class Lexer {
       return
     }
     const numbers = this.#source.charAt(this.#at - 1) === '.' ? undefined : this.#match(float)
-    const found: [TokenType, string | undefined][] = [
+    const found: [LexemeType, string | undefined][] = [
       ['float', numbers],
       ['integer', numbers === undefined ? this.#match(integer) : undefined],
       ['name', this.#match(name)],
@@ -199,4 +199,4 @@ class Lexer {
 }
 
 /** A template's tokens. @throws TemplateSyntaxError */
-export const tokenize = (source: string): Token[] => new Lexer(source).read()
+export const tokenize = (source: string): Lexeme[] => new Lexer(source).read()

@@ -1,6 +1,6 @@
 /** The variable `loop` within a `for`. */
 import { TemplateError } from './errors.ts'
-import { type Call, Callable, equal, Facts, Undefined, type Value } from './values.ts'
+import { Attributed, type Call, Callable, equal, Undefined, type Value } from './values.ts'
 
 export class LoopState {
   readonly #items: readonly Value[]
@@ -16,7 +16,7 @@ export class LoopState {
   }
 
   /** `loop` at one of the items. */
-  at(index: number): Facts {
+  at(index: number): Attributed {
     const { length } = this.#items
     const item = (i: number): Value => this.#items[i] as Value
     const previous = index > 0 ? item(index - 1) : new Undefined('there is no previous item; it')
@@ -46,6 +46,6 @@ export class LoopState {
       ['cycle', cycle],
       ['changed', changed],
     ])
-    return new Facts('LoopContext', attributes, this.#recurse)
+    return new Attributed('LoopContext', attributes, this.#recurse)
   }
 }

@@ -2,8 +2,8 @@
 import { TemplateError } from './errors.ts'
 import { Text } from './text.ts'
 import {
+  Attributed,
   Dict,
-  Facts,
   Float,
   Lazy,
   Namespace,
@@ -87,7 +87,7 @@ export const repr = (value: Value): Text => {
   }
   if (value instanceof Lazy) return new Text(`<${value.name} object>`)
   if (value instanceof Namespace) return new Text('<Namespace>')
-  if (value instanceof Facts) return new Text(`<${value.name}>`)
+  if (value instanceof Attributed) return new Text(`<${value.name}>`)
   return new Text(`<function ${value.name}>`)
 }
 

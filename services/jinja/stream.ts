@@ -1,26 +1,26 @@
 /** A template's tokens, as its parser goes through them. */
 import { TemplateSyntaxError } from './errors.ts'
-import type { Token, TokenType } from './lexer.ts'
+import type { Lexeme, LexemeType } from './lexer.ts'
 
 /** Tokens one after the other, and what may be expected of them. */
 export class TokenStream {
-  readonly #tokens: readonly Token[]
+  readonly #tokens: readonly Lexeme[]
   #at = 0
 
-  constructor(tokens: readonly Token[]) {
+  constructor(tokens: readonly Lexeme[]) {
     this.#tokens = tokens
   }
 
   /** The token after the current one. */
-  get following(): Token | undefined {
+  get following(): Lexeme | undefined {
     return this.#tokens[this.#at + 1]
   }
 
-  get current(): Token {
-    return this.#tokens[this.#at] as Token
+  get current(): Lexeme {
+    return this.#tokens[this.#at] as Lexeme
   }
 
-  next(): Token {
+  next(): Lexeme {
     const token = this.current
     if (token.type !== 'eof') this.#at += 1
     return token
@@ -36,7 +36,7 @@ export class TokenStream {
     return this.fail(`expected ${wanted}, got ${found}`)
   }
 
-  expectType(type: TokenType): Token {
+  expectType(type: LexemeType): Lexeme {
     if (this.current.type !== type) throw this.unexpected(type.replace('_', ' of '))
     return this.next()
   }

@@ -5,12 +5,12 @@ import { toText } from './print.ts'
 import { textMethod } from './strings.ts'
 import { Text } from './text.ts'
 import {
+  Attributed,
   Callable,
   compare,
   contains,
   Dict,
   equal,
-  Facts,
   Float,
   type Given,
   isIterable,
@@ -69,7 +69,7 @@ const tests: Readonly<Record<string, [test: Test, args: number]>> = {
     (value) =>
       value instanceof Undefined ||
       value instanceof Callable ||
-      (value instanceof Facts && value.call !== undefined),
+      (value instanceof Attributed && value.call !== undefined),
     0,
   ],
   sameas: [

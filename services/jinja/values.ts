@@ -75,7 +75,7 @@ export class Namespace {
 }
 
 /** Something with attributes of our own, such as `loop`. */
-export class Facts {
+export class Attributed {
   readonly name: string
   readonly attributes: ReadonlyMap<string, Value>
   readonly call: Call | undefined
@@ -118,7 +118,7 @@ export type Value =
   | Lazy
   | View
   | Namespace
-  | Facts
+  | Attributed
   | Callable
 
 /** A dict: keys in their order, compared as Python does (1, 1.0 and true are one). */
@@ -192,7 +192,8 @@ export const typeName = (value: Value): string => {
   if (Array.isArray(value)) return 'list'
   if (value instanceof Tuple) return 'tuple'
   if (value instanceof Dict) return 'dict'
-  if (value instanceof Lazy || value instanceof View || value instanceof Facts) return value.name
+  if (value instanceof Lazy || value instanceof View || value instanceof Attributed)
+    return value.name
   if (value instanceof Namespace) return 'Namespace'
   return value instanceof Undefined ? 'Undefined' : 'function'
 }

@@ -188,7 +188,7 @@ export const boardSchema = z.object({
   temperature: z.number().optional(),
   tokensPerSecond: z.number().min(0).optional(),
 })
-export type Board = z.infer<typeof boardSchema>
+export type BoardView = z.infer<typeof boardSchema>
 
 /**
  * `mdi/bridge/state`: whether a coordinator is there; at the home's broker: whether a gateway

@@ -10,7 +10,7 @@ import { MdiError } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { Bus, BusMessage, Clock } from '../../ports.ts'
 import { version } from '../../version.ts'
-import type { Board, BridgeHealth } from '../../wire/control.ts'
+import type { BoardView, BridgeHealth } from '../../wire/control.ts'
 import { buildTopic, filterOf, matchTopic, readMessage, writeMessage } from '../../wire/topics.ts'
 import { openInfo } from '../mqtt/redact.ts'
 import { birthTopic, Discovery } from './discovery.ts'
@@ -40,7 +40,7 @@ export class Announcer {
   /** What was told last on each retained topic: it is told again only when it has changed. */
   readonly #told = new Map<string, string>()
   /** Boards of our cluster that the home's broker has retained. */
-  readonly #boards = new Map<string, Board>()
+  readonly #boards = new Map<string, BoardView>()
   #models: string[] = []
   #on = false
   #stopSweep: () => void = () => {}
@@ -129,7 +129,7 @@ export class Announcer {
     }
   }
 
-  #boardOf(node: string): Board | undefined {
+  #boardOf(node: string): BoardView | undefined {
     const { view, cluster } = this.#options
     const state = view.nodes.get(node)
     if (state?.state !== 'online') {
@@ -154,7 +154,7 @@ export class Announcer {
     }
   }
 
-  #offline(node: string): Board {
+  #offline(node: string): BoardView {
     const { cluster } = this.#options
     const name = this.#boards.get(node)?.name ?? node
     return { state: 'offline', cluster, name, phase: 'offline', layers: 0, range: '' }

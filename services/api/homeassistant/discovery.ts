@@ -4,7 +4,7 @@
  */
 
 import { checksum } from '../../wire/bytes.ts'
-import type { Board, BridgeInfo } from '../../wire/control.ts'
+import type { BoardView, BridgeInfo } from '../../wire/control.ts'
 import { buildTopic } from '../../wire/topics.ts'
 
 export type DiscoveryOptions = {
@@ -17,7 +17,7 @@ export type DiscoveryOptions = {
 }
 
 /** A retained message; an empty payload removes a device. */
-export type Told = { topic: string; payload: string }
+export type DiscoveryMessage = { topic: string; payload: string }
 
 type Json = Record<string, unknown>
 
@@ -67,7 +67,7 @@ export class Discovery {
   }
 
   /** The cluster as a device. @param models that may be chosen */
-  cluster(info: Pick<BridgeInfo, 'model'>, models: readonly string[]): Told {
+  cluster(info: Pick<BridgeInfo, 'model'>, models: readonly string[]): DiscoveryMessage {
     const { cluster, version } = this.#options
     const id = this.#id
     const health = this.#topic('bridgeHealth')
@@ -127,7 +127,7 @@ export class Discovery {
   }
 
   /** A board as a device. */
-  board(node: string, board: Board): Told {
+  board(node: string, board: BoardView): DiscoveryMessage {
     const id = `${this.#id}_${idOf(node)}`
     const topic = this.#options.place(buildTopic('board', { node }))
     const part = (key: string, more: Json): Json => ({
@@ -194,11 +194,11 @@ export class Discovery {
   }
 
   /** Takes a board's device away. */
-  gone(node: string): Told {
+  gone(node: string): DiscoveryMessage {
     return { topic: this.#config(`${this.#id}_${idOf(node)}`), payload: '' }
   }
 
-  #told(id: string, config: Json): Told {
+  #told(id: string, config: Json): DiscoveryMessage {
     return { topic: this.#config(id), payload: JSON.stringify({ ...config, qos: 1 }) }
   }
 }
