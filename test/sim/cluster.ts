@@ -50,18 +50,21 @@ export class Cluster {
     world.check = () => this.#check()
   }
 
-  /** Starts a node's process; its disk is that of the one before it. */
+  /** Starts a node's process; its disk and its address are those of the one before it. */
   boot(id: string): SimNode {
     const disk = this.disks.get(id) ?? emptyDisk()
     this.disks.set(id, disk)
-    const member = new SimNode(this, this.broker, id, id, disk)
+    const host = this.members.get(id)?.process.name ?? id
+    const member = new SimNode(this, this.broker, id, host, disk)
     this.members.set(id, member)
     return member
   }
 
   /** Another board that has the same id. */
   twin(id: string): SimNode {
-    return new SimNode(this, this.broker, id, `${id}twin`, emptyDisk())
+    const there = this.members.get(id)?.process.name
+    const host = there === id ? `${id}twin` : id
+    return new SimNode(this, this.broker, id, host, emptyDisk())
   }
 
   /** Of two boards that came together under one id, the one that stayed is the node. */

@@ -29,6 +29,8 @@ class Control {
   readonly cluster: Cluster
   readonly #strangers: Strangers
   #active = 0
+  /** Nodes that have a newcomer beside them. It is the node where the first one ends now. */
+  readonly #doubled = new Set<string>()
   twins = 0
   rivals = 0
   pairs = 0
@@ -181,6 +183,7 @@ class Control {
     const { world, cluster } = this
     const member = world.pick([...cluster.members.values()])
     if (member.process.state !== 'up' || cluster.disputed.has(member.id)) return
+    if (this.#doubled.has(member.id)) return
     this.#trouble()
     world.log('FAULT', () => member.id)
     if (kind === 'pause') member.process.pause()
@@ -230,16 +233,19 @@ class Control {
     if (
       member?.process.state !== 'up' ||
       cluster.disputed.has(id) ||
+      this.#doubled.has(id) ||
       world.now - member.bornAt < NEWCOMER_MS
     )
       return
     const twin = cluster.twin(id)
+    this.#doubled.add(id)
     this.twins += 1
     this.#active += 1
     this.#seconds += 1
     const began = world.now
     const look = () => {
       if (twin.gaveUp) {
+        this.#doubled.delete(id)
         this.#active -= 1
         this.#seconds -= 1
       } else if (world.now - began > 30_000) throw new Violation('twin', `another ${id} stays`)
